@@ -1,0 +1,33 @@
+"""eventx: offensives, airstrikes, flight, surrender and warnings in English conflict news, with exact offsets.
+
+>>> import eventx
+>>> tagger = eventx.load()
+>>> [event.type for event in tagger.tag("Warplanes bombed the town as families fled.").events]
+['airstrike', 'flight']
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from eventx.spans import Document, Event, Span
+
+if TYPE_CHECKING:
+    from eventx.tagger import ModelError, Tagger, load
+
+try:
+    __version__ = version("eventx")
+except PackageNotFoundError:
+    __version__ = "0+unknown"
+
+__all__ = ["Document", "Event", "ModelError", "Span", "Tagger", "__version__", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the tagger when it is first asked for: `eventx --help` needs neither it nor numpy."""
+    if name in ("ModelError", "Tagger", "load"):
+        from eventx import tagger
+
+        return getattr(tagger, name)
+    raise AttributeError(f"module 'eventx' has no attribute {name!r}")

@@ -1,0 +1,529 @@
+"""The command line: one sub-command a verb, each a thin skin over a room. The only room that prints and exits.
+
+Exit codes: 0 all went well; 1 something was found wrong or could not be read, the rest was done; 2 wrong usage; 3 no
+usable model; 130 stopped by the keyboard.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from eventx.spans import Document
+    from eventx.tagger import Tagger
+
+FAULTY, NO_MODEL, STOPPED = 1, 3, 130
+
+app = typer.Typer(
+    name="eventx",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Mark offensives, airstrikes, flight, surrender and warnings in English conflict news.\n\n"
+    "Start with `eventx tag FILE`. It works offline and reads the whole text.\n\n"
+    "Exit codes: 0 all went well; 1 something was wrong or unreadable, the rest was done; 2 wrong usage; "
+    "3 no usable model; 130 stopped.",
+)
+
+TextsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--texts",
+        metavar="DIR",
+        help="Folder of the texts that label files do not carry, each as ID.txt.",
+        show_default=False,
+    ),
+]
+LabelsOption = Annotated[
+    list[Path] | None,
+    typer.Option("--labels", metavar="FILE", help="A label file; may be given several times. Default: labels/*.jsonl."),
+]
+SplitOption = Annotated[Path, typer.Option("--split", metavar="FILE", help="The split file.")]
+SPLIT = Path("labels/split.tsv")
+
+
+class Format(StrEnum):
+    """How `eventx tag` prints."""
+
+    view = "view"
+    json = "json"
+    jsonl = "jsonl"
+
+
+@app.command(
+    epilog="**Examples**\n\n"
+    "`eventx tag article.txt` - highlighted text and a table of its events\n\n"
+    "`eventx tag news/*.txt --format jsonl > events.jsonl` - a line of JSON a document\n\n"
+    "`cat article.txt | eventx tag -` - from another program\n\n"
+    "`eventx tag article.txt --model runs/news/model` - with a model of your own"
+)
+def tag(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Text files in UTF-8; - is standard input.")],
+    format: Annotated[
+        Format,
+        typer.Option("--format", "-f", help="view: for people. json: an array of documents. jsonl: a document a line."),
+    ] = Format.view,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="NAME|FOLDER",
+            help="A shipped model's name or a model folder.",
+            show_default="news-small",
+        ),
+    ] = None,
+    threads: Annotated[int, typer.Option("--threads", min=0, help="Threads for the network; 0: as many as cores.")] = 0,
+) -> None:
+    """Mark the events of texts.
+
+    Each event has a type, its trigger with exact character offsets, a confidence, and a modality: asserted, possible or
+    negated. A file that cannot be read is named on standard error and the others are tagged all the same; the exit code
+    is then 1.
+    """
+    tagger = _load(model, threads)
+    failed: list[str] = []
+    documents = _tagged(files, tagger, failed)
+    try:
+        if format is Format.view:
+            _print_views(documents, several=len(files) > 1)
+        else:
+            from eventx import writing
+
+            lines = (writing.jsonl(d) for d in documents) if format is Format.jsonl else writing.json_array(documents)
+            for line in lines:
+                sys.stdout.write(line)
+                sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if failed:
+        if len(files) > 1:
+            _say(f"{len(failed)} of {len(files)} inputs could not be tagged: {', '.join(map(_printable, failed))}")
+        raise typer.Exit(FAULTY)
+
+
+@app.command(
+    epilog="**Examples**\n\n`eventx check` - every label file under labels/ and the split\n\n"
+    "`eventx check --texts DIR` - with the texts at hand, offsets are checked against them"
+)
+def check(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILE]...", help="Label files. Default: labels/*.jsonl.", show_default=False),
+    ] = None,
+    split: SplitOption = SPLIT,
+    texts: TextsOption = None,
+) -> None:
+    """List every fault of label files and their split, with file, line and what to do; exit code 1 if there is one."""
+    from eventx import labels
+
+    paths = _label_files(files)
+    faults = labels.check(paths, texts=_folder(texts), split=split if split.is_file() else None)
+    for fault in faults:
+        typer.echo(str(fault))
+    if faults:
+        _say(f"{len(faults)} faults in {len(paths)} label files")
+        raise typer.Exit(FAULTY)
+    articles = [article for path in paths for article in labels.read(path, texts=texts, need_text=False)]
+    unseen = sum(article.text is None for article in articles)
+    mentions = sum(len(article.spans) for article in articles)
+    line = f"no faults: {len(articles)} documents, {mentions} mentions"
+    line += f"; split: {split}" if split.is_file() else "; no split file"
+    typer.echo(line + (f"; {unseen} checked without their text (--texts DIR)" if unseen else ""))
+
+
+@app.command(
+    epilog="**Examples**\n\n`eventx train configs/seeds.toml` - from the committed labels alone, in minutes\n\n"
+    "`eventx train configs/news.toml --texts DIR` - everything; DIR holds the news texts\n\n"
+    "`eventx train configs/news.toml --texts DIR --resume` - go on where it was stopped\n\n"
+    "`eventx tag article.txt --model runs/seeds/model` - use the result"
+)
+def train(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file; see configs/.")],
+    texts: TextsOption = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            "--run",
+            metavar="DIR",
+            help="The run folder. Default: runs/ and the configuration's name.",
+            show_default=False,
+        ),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of the run folder.")] = False,
+) -> None:
+    """Train a model from labels and export it: the run folder's `model` is ready for `eventx tag --model`."""
+    room = _room("train")
+    place = run or Path("runs") / config.stem
+    with _errors():
+        settings = room.TrainConfig.read(config)
+        learnt, dev = room.articles_of(settings, _folder(texts))
+        mentions = sum(len(article.spans) for article in learnt)
+        _say(
+            f"training on {len(learnt)} documents with {mentions} mentions; dev: {len(dev)} documents; run folder: {place}"
+        )
+        history = room.train(settings, learnt, dev, place, resume=resume, report=_say)
+        _say(f"trained in {history['seconds']:.0f} s")
+        _export(place, place / "model", config.stem, learnt, dev)
+
+
+@app.command(epilog="**Example**\n\n`eventx export runs/news --output models/news-small --texts DIR`")
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that training finished.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="The model folder to write.")],
+    texts: TextsOption = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="The model's name. Default: the folder's.", show_default=False)
+    ] = None,
+) -> None:
+    """Turn a trained run into an int8 model, calibrated on its dev part; refuse if int8 reads worse than float."""
+    room = _room("train")
+    with _errors():
+        settings = room.read_run(run)
+        learnt, dev = room.articles_of(settings, _folder(texts))
+        _export(run, output, name or output.name, learnt, dev)
+
+
+@app.command(
+    epilog="**Examples**\n\n`eventx evaluate --part dev --texts DIR --baselines` - the shipped model beside two baselines\n\n"
+    "`eventx evaluate --part dev --texts DIR -m runs/a/model -m runs/b/model` - two models\n\n"
+    "`eventx evaluate --leave-one-out configs/seeds.toml` - train on all articles but one, five times"
+)
+def evaluate(
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="NAME|FOLDER",
+            help="A model; may be given several times.",
+            show_default="news-small",
+        ),
+    ] = None,
+    part: Annotated[
+        str, typer.Option("--part", help="Which part of the split to score: dev, test, train or fold-K.")
+    ] = "dev",
+    labels: LabelsOption = None,
+    split: SplitOption = SPLIT,
+    texts: TextsOption = None,
+    baselines: Annotated[
+        bool, typer.Option("--baselines", help="Fit a lexicon and a linear tagger on train; score them too.")
+    ] = False,
+    leave_one_out: Annotated[
+        Path | None,
+        typer.Option(
+            "--leave-one-out",
+            metavar="CONFIG",
+            help="Train and score CONFIG with each of its parts held out.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Also write .json or .md.", show_default=False)
+    ] = None,
+) -> None:
+    """Score models on labelled articles: exact span and type micro-F1 with a 95% interval, and what lies behind it."""
+    room = _room("evaluate")
+    with _errors():
+        if leave_one_out is not None:
+            settings = _room("train").TrainConfig.read(leave_one_out)
+            report = room.leave_one_out(settings, _folder(texts), report=_say)
+        else:
+            report = _evaluate(room, model or [None], part, _label_files(labels), split, _folder(texts), baselines)
+    _print_report(report)
+    if output is not None:
+        text = report.markdown() if output.suffix == ".md" else json.dumps(report.to_dict(), indent=1) + "\n"
+        output.write_text(text, encoding="utf-8")
+
+
+@app.command("split", epilog="**Example**\n\n`eventx split --texts DIR --held-out 150 --folds labels/seeds.jsonl`")
+def make_split(
+    labels: LabelsOption = None,
+    texts: TextsOption = None,
+    held_out: Annotated[int, typer.Option("--held-out", min=0, help="Documents in dev and in test, each.")] = 150,
+    folds: Annotated[
+        Path | None,
+        typer.Option(
+            "--folds", metavar="FILE", help="A label file whose documents become a fold each.", show_default=False
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of the draw.")] = 13,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The split file to write.")] = SPLIT,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing split.")] = False,
+) -> None:
+    """Draw a split by document and near-duplicate group. Documents marked `enriched` in their source only train."""
+    from eventx import labels as room
+
+    with _errors():
+        if output.exists() and not force:
+            raise room.LabelError(
+                f"{output}: there is a split already; scores on another are not comparable; --force replaces it"
+            )
+        articles = [article for path in _label_files(labels) for article in room.read(path, texts=_folder(texts))]
+        own = [article.id for article in room.read(folds)] if folds else []
+        only_train = [article.id for article in articles if article.source.get("enriched")]
+        made = room.make_split(articles, held_out=held_out, folds=own, only_train=only_train, seed=seed)
+        room.write_split(made, output)
+    parts = [assignment.part for assignment in made.values()]
+    typer.echo(f"{output}: " + ", ".join(f"{name} {parts.count(name)}" for name in sorted(set(parts))))
+
+
+@app.command(
+    "compile",
+    epilog="**Example**\n\n`eventx show article.txt` numbers the segments; write `notes/article.tsv`; then\n\n"
+    "`eventx compile notes --texts articles --output labels/mine.jsonl`",
+)
+def compile_notes(
+    notes: Annotated[Path, typer.Argument(metavar="NOTES", help="Folder of notes, NAME.tsv for the text NAME.txt.")],
+    texts: Annotated[Path, typer.Option("--texts", metavar="DIR", help="Folder of the texts.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The label file to write.")],
+    sources: Annotated[
+        Path | None,
+        typer.Option(
+            "--sources",
+            metavar="FILE",
+            help="JSON Lines with a `name` each: where the texts are from.",
+            show_default=False,
+        ),
+    ] = None,
+    carry: Annotated[
+        bool, typer.Option("--carry", help="Name each text's place in the label file: the texts stand beside it.")
+    ] = False,
+) -> None:
+    """Compile annotators' notes to a label file with exact offsets."""
+    from eventx import labels
+    from eventx import notes as room
+
+    with _errors():
+        known = room.read_sources(sources) if sources else {}
+        made = []
+        for file in sorted(notes.glob("*.tsv")):
+            text = texts / f"{file.stem}.txt"
+            beside = Path(os.path.relpath(text, output.parent)).as_posix() if carry else None
+            made.append(room.compile_notes(file, text, file=beside, source=known.get(file.stem)))
+        if not made:
+            raise labels.LabelError(f"{notes}: no notes there; expected NAME.tsv files")
+        labels.write(made, output)
+    typer.echo(f"{output}: {len(made)} documents, {sum(len(article.spans) for article in made)} mentions")
+
+
+@app.command(epilog="**Example**\n\n`eventx agree labels/notes/first labels/notes/second --texts seeds`")
+def agree(
+    first: Annotated[Path, typer.Argument(metavar="NOTES", help="One reader's folder of notes.")],
+    second: Annotated[Path, typer.Argument(metavar="NOTES", help="Another reader's.")],
+    texts: Annotated[Path, typer.Option("--texts", metavar="DIR", help="Folder of the texts.")],
+) -> None:
+    """Print the agreement of two readers on the texts that both annotated."""
+    from eventx import labels, metrics, notes
+
+    with _errors():
+        names = sorted({file.stem for file in first.glob("*.tsv")} & {file.stem for file in second.glob("*.tsv")})
+        if not names:
+            raise labels.LabelError(f"{first} and {second} have no NAME.tsv in common")
+        one, two = (
+            [notes.compile_notes(folder / f"{name}.tsv", texts / f"{name}.txt").spans for name in names]
+            for folder in (first, second)
+        )
+    found = metrics.agreement(one, two)
+    counted = [sum(map(len, side)) for side in (one, two)]
+    typer.echo(f"{len(names)} documents; mentions: {counted[0]} and {counted[1]}")
+    typer.echo(f"span and type: F1 {found.exact:.3f}; span alone: F1 {found.span:.3f}")
+    for name, value in found.by_type.items():
+        typer.echo(f"  {name}: F1 {value:.3f}")
+    typer.echo(f"modality: {found.modality[0]} of {found.modality[1]} equal")
+
+
+@app.command(epilog="**Example**\n\n`eventx show article.txt`")
+def show(files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Text files in UTF-8.")]) -> None:
+    """Print a text in numbered segments, as annotators' notes count them."""
+    from eventx import notes, reading
+
+    failed = False
+    for file in files:
+        try:
+            typer.echo(notes.show(reading.read_text(file).text), nl=False)
+        except reading.InputError as error:
+            _say(str(error))
+            failed = True
+    if failed:
+        raise typer.Exit(FAULTY)
+
+
+def main() -> NoReturn:
+    """Run the command line."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        _say("stopped")
+        sys.exit(STOPPED)
+    sys.exit(0)
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    """Take the options that belong to no sub-command."""
+    if version:
+        from eventx import __version__
+
+        typer.echo(f"eventx {__version__}")
+        raise typer.Exit
+
+
+def _load(model: str | None, threads: int = 0) -> Tagger:
+    """Load a model or leave with its exit code."""
+    from eventx.tagger import ModelError, load
+
+    try:
+        return load(model, threads=threads)
+    except ModelError as error:
+        _say(str(error))
+        raise typer.Exit(NO_MODEL) from None
+
+
+def _tagged(files: list[str], tagger: Tagger, failed: list[str]) -> Iterator[Document]:
+    """Yield each file's document; name the files that cannot be read and note them in `failed`."""
+    from eventx import reading
+
+    for file in files:
+        try:
+            given = reading.read_text(file, sys.stdin.buffer)
+        except reading.InputError as error:
+            _say(str(error))
+            failed.append(file)
+        else:
+            yield tagger.tag(given.text, id=given.id, source=given.source)
+
+
+def _print_views(documents: Iterator[Document], *, several: bool) -> None:
+    """Print each document for people, and a table over all of them if there are several."""
+    from rich.console import Console
+
+    from eventx import writing
+
+    console = Console(highlight=False)
+    tallies = []
+    for document in documents:
+        writing.view(document, console)
+        tallies.append(writing.Tally.of(document))
+    if several and tallies:
+        writing.summary(tallies, console)
+
+
+def _evaluate(
+    room: Any, models: list[Any], part: str, files: list[Path], split: Path, texts: Path | None, with_baselines: bool
+) -> Any:
+    """Score models, and baselines fitted on the train part, on one part of the split."""
+    from eventx import labels
+
+    assigned = labels.read_split(split)
+    wanted = {part, "train"} if with_baselines else {part}
+    articles = [a for path in files for a in labels.read(path, texts=texts, need_text=False)]
+    articles = [article for article in articles if article.id in assigned and assigned[article.id].part in wanted]
+    missing = [article.id for article in articles if article.text is None]
+    if missing:
+        raise labels.LabelError(
+            f"{len(missing)} texts are not here (first: {missing[0]}); name their folder with --texts"
+        )
+    scored = labels.part(articles, assigned, part)
+    if not scored:
+        parts = sorted({entry.part for entry in assigned.values()})
+        raise labels.LabelError(f"{split}: no document in the part {part!r}; its parts: {', '.join(parts)}")
+    systems: dict[str, Any] = {}
+    for model in models:
+        tagger = _load(model)
+        systems[tagger.name] = tagger
+        if part in tagger.config.learnt:
+            _say(f"warning: {tagger.name} has learnt from the part {part!r}; its score there says little")
+    if with_baselines:
+        systems |= room.baselines(labels.part(articles, assigned, "train"))
+    return room.evaluate(scored, systems, title=f"the part {part} of {split}")
+
+
+def _export(run: Path, output: Path, name: str, learnt: list[Any], dev: list[Any]) -> None:
+    """Export a run, checked and calibrated on its dev part, or only checked on what it learnt from."""
+    quality = _room("export").export(run, output, dev or learnt, name=name, calibrating=bool(dev), report=_say)
+    if dev:
+        _say(f"calibration error on dev: {quality.error_before:.3f} raw, {quality.error_after:.3f} calibrated")
+    _say(f"try it: eventx tag FILE --model {output}")
+
+
+def _print_report(report: Any) -> None:
+    """Print a report as a table, as wide as it needs to be."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    header, *rows = report.rows()
+    table = Table(title=None, box=None, pad_edge=False, show_edge=False)
+    for at, name in enumerate(header):
+        table.add_column(name, justify="left" if at == 0 else "right", no_wrap=at > 0)
+    for row in rows:
+        table.add_row(*row)
+    console.print(f"{report.title}: {report.documents} documents, {report.words:,} words, {report.mentions:,} mentions")
+    console.print("exact span and type unless the column says otherwise; interval: bootstrap over documents")
+    console.print(table, soft_wrap=False)
+
+
+def _label_files(files: list[Path] | None) -> list[Path]:
+    """Return the label files given, or those under labels/."""
+    found = list(files or sorted(Path("labels").glob("*.jsonl")))
+    if not found:
+        _say("no label files under labels/; name them")
+        raise typer.Exit(2)
+    return found
+
+
+def _folder(path: Path | None) -> Path | None:
+    """Return a folder that an option named, if it is one."""
+    if path is not None and not path.is_dir():
+        _say(f"--texts {path}: no such folder")
+        raise typer.Exit(2)
+    return path
+
+
+def _room(name: str) -> Any:
+    """Import a room that needs the training libraries, or say how to get them."""
+    import importlib
+
+    try:
+        return importlib.import_module(f"eventx.{name}")
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("eventx"):
+            raise
+        _say(f'this needs {error.name}, which is not installed; type: pip install "eventx[train]"')
+        raise typer.Exit(2) from None
+
+
+class _errors:
+    """Turns the errors that users can cause into one line and an exit code."""
+
+    def __enter__(self) -> None:
+        """Do nothing yet."""
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        """Print what came and leave."""
+        if isinstance(error, (ValueError, RuntimeError, OSError)) and not isinstance(error, typer.Exit):
+            known = type(error).__module__.startswith("eventx") or isinstance(error, OSError)
+            if known:
+                _say(str(error))
+                raise typer.Exit(FAULTY) from None
+
+
+def _say(line: str) -> None:
+    """Print a line on standard error."""
+    typer.echo(line, err=True)
+
+
+def _printable(name: str) -> str:
+    """Return a file's name as it can be shown on one line."""
+    return name if name.isprintable() else repr(name)

@@ -1,0 +1,389 @@
+"""Label files: read, write, check, and split by document. The only reader and writer of that format.
+
+A label file is JSON Lines, a document a line:
+
+    {"id": ..., "sha256": ..., "chars": ..., "file": ... | absent, "source": {...}, "spans": [
+        {"start": ..., "end": ..., "label": ..., "modality": ..., "trigger": ...}, ...]}
+
+`sha256` is of the text file's bytes, offsets are half-open characters of those bytes read as UTF-8 with nothing
+changed. A document whose text stands beside its labels names it in `file` (relative to the label file); any other text
+is looked for as `<id>.txt` in the folder that the caller names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eventx.schema import MODALITIES, TYPES
+from eventx.spans import Span
+from eventx.text import words
+
+FOLD = "fold-"
+"""A split named `fold-K` is the K-th cross-validation fold."""
+_NEAR_DUPLICATE = 0.15
+_SHINGLE = 5
+
+
+class LabelError(ValueError):
+    """A label, split or text file that cannot be used; the message says where and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """A document with its labels. `text` is None where only labels are at hand."""
+
+    id: str
+    sha256: str
+    chars: int
+    spans: tuple[Span, ...]
+    triggers: tuple[str, ...]
+    text: str | None = None
+    file: str | None = None
+    source: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record that stands in a label file, without the text."""
+        record: dict[str, Any] = {"id": self.id, "sha256": self.sha256, "chars": self.chars}
+        if self.file is not None:
+            record["file"] = self.file
+        record["source"] = dict(self.source)
+        record["spans"] = [
+            {"start": s.start, "end": s.end, "label": s.label, "modality": s.modality, "trigger": trigger}
+            for s, trigger in zip(self.spans, self.triggers, strict=True)
+        ]
+        return record
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something wrong in a label file: where it stands, what it is, what to do."""
+
+    file: str
+    line: int
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        """Return `file:line: what; remedy`."""
+        return f"{self.file}:{self.line}: {self.what}; {self.remedy}"
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Where a document stands in the split: its near-duplicate group and its part (train, dev, test, fold-K)."""
+
+    group: str
+    part: str
+
+
+def read(path: Path, *, texts: Path | None = None, need_text: bool = True) -> list[Article]:
+    """Read a label file with its texts.
+
+    Args:
+        path: the label file.
+        texts: folder of `<id>.txt` for the documents that name no file of their own.
+        need_text: refuse documents whose text cannot be found; otherwise their `text` is None.
+
+    Raises:
+        LabelError: at the first fault, as `check` would list it, or when a needed text is missing.
+    """
+    articles, faults = _scan(path, texts)
+    if faults:
+        more = f" (and {len(faults) - 1} more: eventx check {path})" if len(faults) > 1 else ""
+        raise LabelError(f"{faults[0]}{more}")
+    missing = [article.id for _, article in articles if article.text is None]
+    if missing and need_text:
+        raise LabelError(
+            f"{path}: the texts of {len(missing)} of {len(articles)} documents are not here (first: {missing[0]}); "
+            f"name the folder that holds them as <id>.txt with --texts"
+        )
+    return [article for _, article in articles]
+
+
+def write(articles: Iterable[Article], path: Path) -> None:
+    """Write `articles` as a label file: their labels, not their texts."""
+    lines = [json.dumps(article.to_dict(), ensure_ascii=False) for article in articles]
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def check(paths: Sequence[Path], *, texts: Path | None = None, split: Path | None = None) -> list[Fault]:
+    """Return every fault of the label files `paths` and of their split, in file and line order.
+
+    Documents whose text is at hand are checked against it; the others against their own numbers only.
+    """
+    faults: list[Fault] = []
+    documents: list[tuple[str, int, Article]] = []
+    for path in paths:
+        articles, found = _scan(path, texts)
+        faults += found
+        documents += [(str(path), line, article) for line, article in articles]
+    first: dict[str, str] = {}
+    for file, line, article in documents:
+        where = first.setdefault(article.id, f"{file}:{line}")
+        if where != f"{file}:{line}":
+            faults.append(
+                Fault(file, line, f"document {article.id!r} stands at {where} already", "drop one of the two")
+            )
+    if split is not None:
+        faults += _check_split(documents, split)
+    return faults
+
+
+def read_split(path: Path) -> dict[str, Assignment]:
+    """Read a split file: tab-separated `id`, `group`, `part`, with a header line.
+
+    Raises:
+        LabelError: if a line has another shape or an id comes twice.
+    """
+    split: dict[str, Assignment] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        fields = line.split("\t")
+        if number == 1 and fields == ["id", "group", "part"]:
+            continue
+        if len(fields) != 3 or not (fields[2] in ("train", "dev", "test") or fields[2].startswith(FOLD)):
+            raise LabelError(
+                f"{path}:{number}: {line!r} is not `id<TAB>group<TAB>train|dev|test|fold-K`; correct the line"
+            )
+        if fields[0] in split:
+            raise LabelError(f"{path}:{number}: document {fields[0]!r} comes twice; drop one line")
+        split[fields[0]] = Assignment(fields[1], fields[2])
+    return split
+
+
+def write_split(split: Mapping[str, Assignment], path: Path) -> None:
+    """Write a split file that `read_split` reads."""
+    rows = ["id\tgroup\tpart", *(f"{name}\t{entry.group}\t{entry.part}" for name, entry in split.items())]
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+def part(articles: Iterable[Article], split: Mapping[str, Assignment], name: str) -> list[Article]:
+    """Return the articles that `split` puts into the part `name`."""
+    return [article for article in articles if article.id in split and split[article.id].part == name]
+
+
+def near_duplicates(texts: Mapping[str, str]) -> dict[str, str]:
+    """Group near-duplicate texts: id -> the smallest id of its group.
+
+    Two texts belong together when the smaller of the two shares 15% of its runs of five words with the other
+    (containment of shingles, Broder 1997); groups are the connected components.
+    """
+    shingles = {name: _shingles(text) for name, text in texts.items()}
+    holders: defaultdict[int, list[str]] = defaultdict(list)
+    for name, found in shingles.items():
+        for shingle in found:
+            holders[shingle].append(name)
+    shared: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for names in holders.values():
+        for at, left in enumerate(names):
+            for right in names[at + 1 :]:
+                shared[left, right] += 1
+    root = {name: name for name in texts}
+
+    def find(name: str) -> str:
+        while root[name] != name:
+            name = root[name]
+        return name
+
+    for (left, right), count in shared.items():
+        if count >= _NEAR_DUPLICATE * min(len(shingles[left]), len(shingles[right])):
+            low, high = sorted((find(left), find(right)))
+            root[high] = low
+    return {name: find(name) for name in texts}
+
+
+def make_split(
+    articles: Sequence[Article],
+    *,
+    held_out: int,
+    folds: Sequence[str] = (),
+    only_train: Iterable[str] = (),
+    seed: int = 0,
+) -> dict[str, Assignment]:
+    """Split articles by near-duplicate group into train, dev and test.
+
+    Args:
+        articles: documents with their texts.
+        held_out: how many documents dev and test get, each (a last group may make it a few more).
+        folds: ids that each become a cross-validation fold of their own, and that pull their near-duplicates into it.
+        only_train: ids that may only serve training; their whole group does.
+        seed: of the draw.
+
+    Raises:
+        LabelError: if a text is missing.
+    """
+    texts = {}
+    for article in articles:
+        if article.text is None:
+            raise LabelError(f"document {article.id!r}: its text is needed to find near-duplicates; name --texts")
+        texts[article.id] = article.text
+    group = near_duplicates(texts)
+    members: defaultdict[str, list[str]] = defaultdict(list)
+    for name in texts:
+        members[group[name]].append(name)
+    fixed = {group[name]: f"{FOLD}{number}" for number, name in enumerate(folds, 1)}
+    if len(fixed) < len(folds):
+        raise LabelError("two of the fold documents are near-duplicates of each other; they cannot be two folds")
+    barred = {group[name] for name in only_train}
+    order = sorted(key for key in members if key not in fixed)
+    np.random.default_rng(seed).shuffle(order)
+    counts = {"test": 0, "dev": 0}
+    parts: dict[str, str] = dict(fixed)
+    for key in order:
+        open_parts = [name for name, count in counts.items() if count < held_out and key not in barred]
+        parts[key] = open_parts[0] if open_parts else "train"
+        if open_parts:
+            counts[open_parts[0]] += len(members[key])
+    return {name: Assignment(group[name], parts[group[name]]) for name in texts}
+
+
+def digest(data: bytes) -> str:
+    """Return the SHA-256 of a text file's bytes, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _shingles(text: str) -> set[int]:
+    """Return the hashes of the runs of five lower-cased words of a text."""
+    tokens = [text[start:end].lower() for start, end in words(text) if text[start].isalnum()]
+    runs = max(1, len(tokens) - _SHINGLE + 1)
+    return {
+        int.from_bytes(hashlib.blake2b(" ".join(tokens[at : at + _SHINGLE]).encode(), digest_size=8).digest(), "big")
+        for at in range(runs)
+    }
+
+
+def _scan(path: Path, texts: Path | None) -> tuple[list[tuple[int, Article]], list[Fault]]:
+    """Read a label file leniently: the sound articles with their line numbers, and every fault."""
+    articles: list[tuple[int, Article]] = []
+    faults: list[Fault] = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return [], [Fault(str(path), 0, "no such label file", "name one that exists")]
+    except (UnicodeDecodeError, IsADirectoryError):
+        return [], [Fault(str(path), 0, "not a UTF-8 text file", "name a label file in JSON Lines")]
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        article, found = _parse(line, path, texts)
+        faults += [Fault(str(path), number, what, remedy) for what, remedy in found]
+        if article is not None:
+            articles.append((number, article))
+    return articles, faults
+
+
+def _parse(line: str, path: Path, texts: Path | None) -> tuple[Article | None, list[tuple[str, str]]]:
+    """Turn one line into an article, with (what, remedy) of each fault."""
+    try:
+        record = json.loads(line)
+        spans = tuple(Span(s["start"], s["end"], s["label"], s["modality"]) for s in record["spans"])
+        triggers = tuple(s["trigger"] for s in record["spans"])
+        article = Article(
+            record["id"], record["sha256"], record["chars"], spans, triggers, None, record.get("file"), record["source"]
+        )
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        return None, [(f"not a label record ({type(error).__name__}: {error})", "see labels/README.md for the format")]
+    text, faults = _find_text(article, path, texts)
+    sound = Article(article.id, article.sha256, article.chars, spans, triggers, text, article.file, article.source)
+    return sound, [*faults, *_check_spans(sound)]
+
+
+def _find_text(article: Article, path: Path, texts: Path | None) -> tuple[str | None, list[tuple[str, str]]]:
+    """Find an article's text: its own file, or `<id>.txt` under `texts`; None where it is not at hand."""
+    if article.file is not None:
+        place = path.parent / article.file
+    elif texts is not None:
+        place = texts / f"{article.id}.txt"
+    else:
+        return None, []
+    try:
+        data = place.read_bytes()
+    except OSError:
+        return None, [(f"document {article.id!r}: its text {place} cannot be read", "restore it or correct the path")]
+    if digest(data) != article.sha256:
+        what = (
+            f"document {article.id!r}: {place} is not the text that was labelled (its digest is {digest(data)[:12]}…)"
+        )
+        return None, [(what, "restore the text, or label the new one afresh")]
+    text = data.decode("utf-8")
+    if len(text) != article.chars:
+        return text, [(f"document {article.id!r}: chars is {article.chars}, the text has {len(text)}", "correct chars")]
+    return text, []
+
+
+def _check_spans(article: Article) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with each span of an article, and with their order."""
+    edges = words(article.text) if article.text is not None else []
+    starts, ends = {start for start, _ in edges}, {end for _, end in edges}
+    last_end, last_trigger = 0, ""
+    for span, trigger in sorted(zip(article.spans, article.triggers, strict=True), key=lambda pair: pair[0].start):
+        name = f"document {article.id!r}: {trigger!r} at {span.start}:{span.end}"
+        if not (
+            isinstance(span.start, int) and isinstance(span.end, int) and 0 <= span.start < span.end <= article.chars
+        ):
+            yield f"{name} lies outside the text (0:{article.chars})", "correct start and end"
+            continue
+        if span.label not in TYPES:
+            yield f"{name} has the unknown type {span.label!r}", f"use one of {', '.join(TYPES)}"
+        if span.modality not in MODALITIES:
+            yield f"{name} has the unknown modality {span.modality!r}", f"use one of {', '.join(MODALITIES)}"
+        if trigger != trigger.strip():
+            yield f"{name} has blanks at its edge", "move start or end to the word"
+        if len(trigger) != span.end - span.start:
+            yield f"{name} is {len(trigger)} characters long, its offsets span {span.end - span.start}", "correct them"
+        elif article.text is not None and article.text[span.start : span.end] != trigger:
+            yield f"{name}: the text has {article.text[span.start : span.end]!r} there", "correct start and end"
+        elif (
+            article.text is not None and trigger == trigger.strip() and not (span.start in starts and span.end in ends)
+        ):
+            yield f"{name} cuts a word", "move start and end to word boundaries"
+        if span.start < last_end:
+            yield f"{name} overlaps {last_trigger!r}", "keep one mark; triggers never overlap"
+        last_end, last_trigger = max(last_end, span.end), trigger
+
+
+def _check_split(documents: Sequence[tuple[str, int, Article]], path: Path) -> Iterator[Fault]:
+    """Yield what is wrong with a split: strangers, the unassigned, and duplicates on both sides of a wall."""
+    try:
+        split = read_split(path)
+    except (OSError, LabelError) as error:
+        yield Fault(str(path), 0, str(error), "restore the split file")
+        return
+    lines = {name: number for number, name in enumerate(split, 2)}
+    ids = {article.id for _, _, article in documents}
+    for name in split.keys() - ids:
+        yield Fault(str(path), lines[name], f"document {name!r} is in no label file", "drop the line")
+    part_of_group: dict[str, str] = {}
+    part_of_digest: dict[str, tuple[str, str]] = {}
+    texts: dict[str, str] = {}
+    for file, line, article in documents:
+        if article.id not in split:
+            yield Fault(file, line, f"document {article.id!r} has no part in {path}", "add it, or run eventx split")
+            continue
+        entry = split[article.id]
+        other = part_of_group.setdefault(entry.group, entry.part)
+        if other != entry.part:
+            what = f"group {entry.group!r} stands in {other} and, with {article.id!r}, in {entry.part}"
+            yield Fault(str(path), lines[article.id], what, "put near-duplicates into one part")
+        twin, twin_part = part_of_digest.setdefault(article.sha256, (article.id, entry.part))
+        if twin_part != entry.part:
+            what = f"document {article.id!r} ({entry.part}) has the very text of {twin!r} ({twin_part})"
+            yield Fault(file, line, what, "put them into one part")
+        if article.text is not None:
+            texts[article.id] = article.text
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for name, group in near_duplicates(texts).items():
+        groups[group].append(name)
+    for names in groups.values():
+        if len({split[name].part for name in names}) > 1:
+            listed = ", ".join(f"{name} ({split[name].part})" for name in sorted(names))
+            yield Fault(
+                str(path), lines[min(names)], f"near-duplicates across parts: {listed}", "put them into one part"
+            )

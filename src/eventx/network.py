@@ -1,0 +1,187 @@
+"""The torch network: a pre-trained encoder with a head for BIO tags and a head for modality.
+
+It knows tensors only: no text, no label files, no training loop. torch and transformers are imported here, so only
+training and export may import this room.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel
+
+from eventx.encode import Floats, allowed
+
+IGNORE = -100
+"""The label of a token that no loss counts."""
+
+
+class Network(nn.Module):
+    """An encoder with two linear heads over its last hidden states, and optionally a CRF over the tags.
+
+    Args:
+        encoder: a transformers encoder that takes `input_ids` and `attention_mask`.
+        types: event types in the order of their tag ids.
+        modalities: in the order of their class ids.
+        dropout: on the hidden states before the heads.
+        tag_weights: (tags,) weights of the tag loss.
+        label_smoothing: of the tag loss, in [0, 1).
+        modality_weight: of the modality loss beside the tag loss.
+        crf: learn transition scores between the tags of successive words (Lafferty et al. 2001).
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        types: list[str],
+        modalities: list[str],
+        *,
+        dropout: float = 0.1,
+        tag_weights: Tensor | None = None,
+        label_smoothing: float = 0.0,
+        modality_weight: float = 0.3,
+        crf: bool = False,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        width = int(encoder.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        self.types, self.modalities = types, modalities
+        self.dropout = nn.Dropout(dropout)
+        self.tag_head = nn.Linear(width, 2 * len(types) + 1)
+        self.modality_head = nn.Linear(width, len(modalities))
+        self.tag_loss = nn.CrossEntropyLoss(weight=tag_weights, ignore_index=IGNORE, label_smoothing=label_smoothing)
+        self.modality_loss = nn.CrossEntropyLoss(ignore_index=IGNORE, reduction="sum")
+        self.modality_weight = modality_weight
+        self.crf = Crf(types) if crf else None
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        labels: Tensor | None = None,
+        modality_labels: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Return tag and modality logits, (batch, tokens, classes), and the loss where labels are given."""
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        hidden = self.dropout(hidden)
+        tags, modalities = self.tag_head(hidden), self.modality_head(hidden)
+        result = {"tags": tags, "modalities": modalities}
+        if labels is not None and modality_labels is not None:
+            if self.crf is not None:
+                loss = self.crf.loss(tags.float(), labels)
+            else:
+                loss = self.tag_loss(tags.float().flatten(0, 1), labels.flatten())
+            told = (modality_labels != IGNORE).sum().clamp(min=1)
+            modality = self.modality_loss(modalities.float().flatten(0, 1), modality_labels.flatten()) / told
+            result = {"loss": loss + self.modality_weight * modality, **result}
+        return result
+
+    def transitions(self) -> Floats:
+        """Return the (tags + 1, tags) scores that decoding adds: learned by the CRF, or only what BIO allows."""
+        table = allowed(self.types)
+        return table if self.crf is None else table + self.crf.scores.detach().float().cpu().numpy()
+
+
+class Crf(nn.Module):
+    """A linear-chain CRF over BIO tags: (tags + 1, tags) transition scores, the last row for the start."""
+
+    def __init__(self, types: list[str]) -> None:
+        super().__init__()
+        valid = torch.from_numpy(allowed(types))
+        self.scores = nn.Parameter(torch.zeros_like(valid))
+        self.register_buffer("barred", torch.where(torch.isinf(valid), -1e4, 0.0), persistent=False)
+
+    def loss(self, emissions: Tensor, labels: Tensor) -> Tensor:
+        """Return the negative log likelihood a token of `labels` (batch, tokens), `IGNORE` where a token has none."""
+        told = labels != IGNORE
+        order = torch.argsort((~told).to(torch.int8), dim=1, stable=True)
+        steps = int(told.sum(1).max())
+        gold = labels.gather(1, order)[:, :steps].clamp(min=0)
+        mask = told.gather(1, order)[:, :steps]
+        emissions = emissions.gather(1, order[..., None].expand_as(emissions))[:, :steps]
+        table = self.scores + self.barred
+        alpha = table[-1] + emissions[:, 0]
+        path = alpha.gather(1, gold[:, :1]).squeeze(1)
+        for at in range(1, steps):
+            here = mask[:, at]
+            moved = torch.logsumexp(alpha[:, :, None] + table[:-1], dim=1) + emissions[:, at]
+            alpha = torch.where(here[:, None], moved, alpha)
+            step = table[gold[:, at - 1], gold[:, at]] + emissions[:, at].gather(1, gold[:, at : at + 1]).squeeze(1)
+            path = path + torch.where(here, step, torch.zeros_like(step))
+        return (torch.logsumexp(alpha, dim=1) - path).sum() / told.sum().clamp(min=1)
+
+
+def build(encoder: str, types: list[str], modalities: list[str], *, encoder_dropout: float, **options: Any) -> Network:
+    """Return a network on the pre-trained encoder at a local folder or of a hub name, its heads untrained.
+
+    `encoder_dropout` is that of the encoder's hidden states. Attention weights are never dropped: torch has no fused
+    attention with dropout on a CPU, and a training step takes three times as long without it.
+    """
+    config = AutoConfig.from_pretrained(encoder)
+    for name in ("hidden_dropout_prob", "dropout", "hidden_dropout"):
+        if hasattr(config, name):
+            setattr(config, name, encoder_dropout)
+    for name in ("attention_probs_dropout_prob", "attention_dropout"):
+        if hasattr(config, name):
+            setattr(config, name, 0.0)
+    body = AutoModel.from_pretrained(encoder, config=config, attn_implementation="sdpa", dtype=torch.float32)
+    if getattr(body, "pooler", None) is not None:
+        body.pooler = None
+    return Network(body, types, modalities, **options)
+
+
+def save(network: Network, folder: Path) -> None:
+    """Write a network into a folder: `encoder.json`, `network.json`, `network.safetensors`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "encoder.json").write_text(network.encoder.config.to_json_string(), encoding="utf-8")  # type: ignore[union-attr, operator]
+    facts = {"types": network.types, "modalities": network.modalities, "crf": network.crf is not None}
+    (folder / "network.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    state = {name: value.contiguous() for name, value in network.state_dict().items() if "loss" not in name}
+    save_file(state, folder / "network.safetensors")
+
+
+def load(folder: Path) -> Network:
+    """Read a network that `save` wrote, ready for inference.
+
+    Raises:
+        FileNotFoundError: if the folder holds no network.
+    """
+    facts = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+    body = AutoModel.from_config(AutoConfig.for_model(**json.loads((folder / "encoder.json").read_text("utf-8"))))
+    if getattr(body, "pooler", None) is not None:
+        body.pooler = None
+    network = Network(body, facts["types"], facts["modalities"], crf=facts["crf"])
+    network.load_state_dict(load_file(folder / "network.safetensors"), strict=True)
+    return network.eval()
+
+
+def runner(network: Network, *, batch: int = 16) -> Any:
+    """Return an `encode.Runner` that runs a network over windows in padded batches."""
+
+    def run(windows: Any) -> list[tuple[Floats, Floats]]:
+        device = next(network.parameters()).device
+        results: list[tuple[Floats, Floats]] = [(np.zeros((0, 0), np.float32),) * 2] * len(windows)
+        order = sorted(range(len(windows)), key=lambda at: len(windows[at]))
+        for low in range(0, len(order), batch):
+            chosen = order[low : low + batch]
+            longest = max(len(windows[at]) for at in chosen)
+            ids = torch.zeros(len(chosen), longest, dtype=torch.long)
+            mask = torch.zeros_like(ids)
+            for row, at in enumerate(chosen):
+                ids[row, : len(windows[at])] = torch.from_numpy(windows[at])
+                mask[row, : len(windows[at])] = 1
+            with torch.inference_mode():
+                output = network(ids.to(device), mask.to(device))
+            tags, modalities = output["tags"].float().cpu().numpy(), output["modalities"].float().cpu().numpy()
+            for row, at in enumerate(chosen):
+                size = len(windows[at])
+                results[at] = (tags[row, :size], modalities[row, :size])
+        return results
+
+    return run

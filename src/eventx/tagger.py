@@ -1,0 +1,278 @@
+"""Inference with ONNX Runtime: `load()`, `Tagger.tag(text)`, `Tagger.pipe(texts)`. No torch, no network, no files but the model's.
+
+A model is a folder: `config.json` (types, windows, calibration, digests), `model.onnx`, `tokenizer.json`. Every file is
+checked against its digest before it is used; nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eventx.encode import Coding, Encoded, Floats, Ints, decode, encode, owned, read
+from eventx.spans import Document, Event, Span
+from eventx.text import sentences
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+DEFAULT = "news-small"
+"""The name of the model that ships with the package."""
+FORMAT = 1
+"""The version of the model folder's format."""
+_PLACES = (Path(__file__).parent / "models", Path(__file__).parents[2] / "models")
+
+
+class ModelError(Exception):
+    """A model that cannot be had or used; the message says which, what was expected and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """What a model folder's `config.json` says.
+
+    Attributes:
+        name: of the model.
+        types, modalities: in the order of the tag and class ids.
+        window, overlap, pieces: see `encode.Coding`.
+        transitions: (tags + 1, tags) decoding scores, None for plain BIO.
+        calibration: (slope, offset) from the log odds of a raw score to those of the calibrated one.
+        learnt: the parts of the split it was trained on.
+        digests: file name -> SHA-256.
+    """
+
+    name: str
+    types: tuple[str, ...]
+    modalities: tuple[str, ...]
+    window: int
+    overlap: int
+    pieces: str
+    transitions: Floats | None
+    calibration: tuple[float, float]
+    learnt: tuple[str, ...]
+    digests: dict[str, str]
+
+    @classmethod
+    def read(cls, folder: Path) -> ModelConfig:
+        """Read a model folder's configuration.
+
+        Raises:
+            ModelError: if there is none, or it is not one this version can read.
+        """
+        place = folder / "config.json"
+        try:
+            facts = json.loads(place.read_text(encoding="utf-8"))
+        except OSError:
+            raise ModelError(f"{folder}: no model there (no config.json); {_offer()}") from None
+        except ValueError as error:
+            raise ModelError(f"{place}: not JSON ({error}); restore the model's files") from None
+        try:
+            if facts["format"] != FORMAT:
+                raise ModelError(
+                    f"{place}: model format {facts['format']!r}, this version reads {FORMAT}; update eventx"
+                )
+            table = facts["transitions"]
+            transitions = None
+            if table is not None:
+                transitions = np.array([[-np.inf if v is None else v for v in row] for row in table], dtype=np.float32)
+            slope, offset = facts["calibration"]
+            return cls(
+                name=str(facts["name"]),
+                types=tuple(facts["types"]),
+                modalities=tuple(facts["modalities"]),
+                window=int(facts["window"]),
+                overlap=int(facts["overlap"]),
+                pieces=str(facts["pieces"]),
+                transitions=transitions,
+                calibration=(float(slope), float(offset)),
+                learnt=tuple(facts["learnt"]),
+                digests=dict(facts["digests"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"{place}: not a model's configuration ({error!r}); restore the model's files") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the configuration as it stands in `config.json`."""
+        table = None
+        if self.transitions is not None:
+            table = [[None if math.isinf(v) else round(float(v), 6) for v in row] for row in self.transitions]
+        return {
+            "format": FORMAT,
+            "name": self.name,
+            "types": list(self.types),
+            "modalities": list(self.modalities),
+            "window": self.window,
+            "overlap": self.overlap,
+            "pieces": self.pieces,
+            "transitions": table,
+            "calibration": list(self.calibration),
+            "learnt": list(self.learnt),
+            "digests": self.digests,
+        }
+
+
+class Tagger:
+    """A loaded model that marks events in texts. One may be shared between threads.
+
+    Args:
+        config: the model's configuration.
+        coding: its tokenizer and windows.
+        session: its network, as an ONNX Runtime session.
+    """
+
+    def __init__(self, config: ModelConfig, coding: Coding, session: onnxruntime.InferenceSession) -> None:
+        self.config = config
+        self._coding = coding
+        self._session = session
+
+    @property
+    def name(self) -> str:
+        """The model's name and the first digits of its digest."""
+        return f"{self.config.name}@{self.config.digests['model.onnx'][:8]}"
+
+    def tag(self, text: str, *, id: str = "", source: str = "") -> Document:
+        """Mark the events of a text, all of it, whatever its length.
+
+        Args:
+            text: of any length; offsets are characters of this very string.
+            id, source: handed on to the document.
+
+        Returns:
+            The document; its events are in text order and never overlap, each on whole words.
+        """
+        encoded = encode(text, self._coding)
+        scores = read(encoded, self._run, self._coding)
+        bounds = sentences(text)
+        starts = [start for start, _ in bounds]
+        events = []
+        for span, raw in decode(scores, self.config.types, self.config.modalities, self.config.transitions):
+            sentence = bounds[bisect_right(starts, span.start) - 1]
+            events.append(
+                Event(
+                    type=span.label,
+                    trigger=text[span.start : span.end],
+                    start=span.start,
+                    end=span.end,
+                    score=round(calibrated(raw, self.config.calibration), 4),
+                    modality=span.modality,
+                    sentence=(sentence[0], max(sentence[1], span.end)),
+                )
+            )
+        return Document(id, text, tuple(events), source, self.name, _chars_read(text, encoded))
+
+    def pipe(self, texts: Iterable[str]) -> Iterator[Document]:
+        """Mark the events of each text, lazily and in order; a document's id is its position from 0."""
+        for at, text in enumerate(texts):
+            yield self.tag(text, id=str(at))
+
+    def spans(self, text: str) -> list[tuple[Span, float]]:
+        """Return the spans of a text with their raw, uncalibrated scores: what calibration is fitted on."""
+        scores = read(encode(text, self._coding), self._run, self._coding)
+        return decode(scores, self.config.types, self.config.modalities, self.config.transitions)
+
+    def _run(self, windows: Sequence[Ints]) -> list[tuple[Floats, Floats]]:
+        """Run the network, a window at a time.
+
+        An int8 network scales its activations by the largest value of the whole input, so a window run beside others
+        would depend on them; alone it does not, and no time goes into padding.
+        """
+        results = []
+        for window in windows:
+            tags, modalities = self._session.run(["tags", "modalities"], {"ids": window[None]})
+            results.append((np.asarray(tags)[0], np.asarray(modalities)[0]))
+        return results
+
+
+def load(model: str | Path | None = None, *, threads: int = 0) -> Tagger:
+    """Load a model.
+
+    Args:
+        model: the name of a shipped model, or a model folder; the default model if None.
+        threads: for the network; 0 leaves it to ONNX Runtime (the number of cores).
+
+    Raises:
+        ModelError: if there is no such model, or a file of it is missing or not the one its digest tells of.
+    """
+    import onnxruntime
+    from tokenizers import Tokenizer
+
+    folder = _find(model)
+    config = ModelConfig.read(folder)
+    data = {name: _verified(folder / name, config) for name in ("model.onnx", "tokenizer.json")}
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(data["model.onnx"], options, providers=["CPUExecutionProvider"])
+        tokenizer = Tokenizer.from_str(data["tokenizer.json"].decode("utf-8"))
+    except Exception as error:  # ONNX Runtime and tokenizers raise classes of their own, and bare Exception
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{folder}: the model cannot be loaded ({first}); update onnxruntime and tokenizers") from None
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    around = tokenizer.encode("").ids
+    coding = Coding(tokenizer, config.window, config.overlap, around[0], around[-1], config.pieces)
+    return Tagger(config, coding, session)
+
+
+def shipped() -> list[str]:
+    """Return the names of the models that ship with the package."""
+    return sorted({place.parent.name for root in _PLACES for place in root.glob("*/config.json")})
+
+
+def calibrated(raw: float, calibration: tuple[float, float]) -> float:
+    """Turn a raw score into a probability by scaling its log odds (Platt 1999)."""
+    raw = min(max(raw, 1e-6), 1 - 1e-6)
+    odds = calibration[0] * math.log(raw / (1 - raw)) + calibration[1]
+    return 1 / (1 + math.exp(-odds))
+
+
+def _find(model: str | Path | None) -> Path:
+    """Return the folder of a model."""
+    name = DEFAULT if model is None else model
+    if model is not None and (Path(model) / "config.json").is_file():
+        return Path(model)
+    for root in _PLACES:
+        if isinstance(name, str) and name and Path(name).name == name and (root / name / "config.json").is_file():
+            return root / name
+    if Path(name).is_dir():
+        raise ModelError(f"{name}: no model there (no config.json); {_offer()}")
+    raise ModelError(f"{name}: no such model; {_offer()}")
+
+
+def _offer() -> str:
+    """Say which models can be named."""
+    names = shipped()
+    return (
+        f"name a model folder or one of: {', '.join(names)}" if names else "name a model folder; none is shipped here"
+    )
+
+
+def _verified(place: Path, config: ModelConfig) -> bytes:
+    """Return a model file's bytes if they are the ones that its configuration tells of."""
+    try:
+        data = place.read_bytes()
+    except OSError:
+        raise ModelError(f"{place}: missing from the model's folder; restore it") from None
+    if hashlib.sha256(data).hexdigest() != config.digests.get(place.name):
+        raise ModelError(f"{place}: not the file that config.json tells of (its digest differs); restore it")
+    return data
+
+
+def _chars_read(text: str, encoded: Encoded) -> int:
+    """Return how many characters from the start stand in windows: all of them, or up to the first gap."""
+    at = 0
+    for low, high in owned(encoded.windows):
+        if low != at:
+            return encoded.words[int(encoded.word_of[at])][0]
+        at = high
+    return len(text) if at == len(encoded.ids) else encoded.words[int(encoded.word_of[at])][0]
