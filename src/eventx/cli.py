@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -169,9 +170,7 @@ def train(
         settings = room.TrainConfig.read(config)
         learnt, dev = room.articles_of(settings, _folder(texts))
         mentions = sum(len(article.spans) for article in learnt)
-        _say(
-            f"training on {len(learnt)} documents with {mentions} mentions; dev: {len(dev)} documents; run folder: {place}"
-        )
+        _say(f"training on {len(learnt)} documents with {mentions} mentions; dev: {len(dev)} documents; into {place}")
         history = room.train(settings, learnt, dev, place, resume=resume, report=_say)
         _say(f"trained in {history['seconds']:.0f} s")
         _export(place, place / "model", config.stem, learnt, dev)
@@ -195,7 +194,7 @@ def export(
 
 
 @app.command(
-    epilog="**Examples**\n\n`eventx evaluate --part dev --texts DIR --baselines` - the shipped model beside two baselines\n\n"
+    epilog="**Examples**\n\n`eventx evaluate --part dev --texts DIR --baselines` - the shipped model and baselines\n\n"
     "`eventx evaluate --part dev --texts DIR -m runs/a/model -m runs/b/model` - two models\n\n"
     "`eventx evaluate --leave-one-out configs/seeds.toml` - train on all articles but one, five times"
 )
@@ -504,19 +503,19 @@ def _room(name: str) -> Any:
         raise typer.Exit(2) from None
 
 
-class _errors:
-    """Turns the errors that users can cause into one line and an exit code."""
-
-    def __enter__(self) -> None:
-        """Do nothing yet."""
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        """Print what came and leave."""
-        if isinstance(error, (ValueError, RuntimeError, OSError)) and not isinstance(error, typer.Exit):
-            known = type(error).__module__.startswith("eventx") or isinstance(error, OSError)
-            if known:
-                _say(str(error))
-                raise typer.Exit(FAULTY) from None
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Turn the errors that users can cause into one line and an exit code; others are bugs and stay loud."""
+    try:
+        yield
+    except OSError as error:
+        _say(str(error))
+        raise typer.Exit(FAULTY) from None
+    except (ValueError, RuntimeError) as error:
+        if not type(error).__module__.startswith("eventx"):
+            raise
+        _say(str(error))
+        raise typer.Exit(FAULTY) from None
 
 
 def _say(line: str) -> None:

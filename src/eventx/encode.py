@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -96,7 +97,7 @@ def owned(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """Return for each window the part it speaks for: neighbours meet in the middle of what they share."""
     if not ranges:
         return []
-    cuts = [(left[1] + right[0]) // 2 for left, right in zip(ranges, ranges[1:], strict=False)]
+    cuts = [(left[1] + right[0]) // 2 for left, right in pairwise(ranges)]
     return list(zip([ranges[0][0], *cuts], [*cuts, ranges[-1][1]], strict=True))
 
 
@@ -159,7 +160,7 @@ def allowed(types: Sequence[str]) -> Floats:
 
 
 def viterbi(scores: Floats, transitions: Floats) -> list[int]:
-    """Return the best tag path over (words, tags) log scores under (tags + 1, tags) transition scores (Viterbi 1967)."""
+    """Return the best tag path over (words, tags) log scores under (tags + 1, tags) transitions (Viterbi 1967)."""
     if not len(scores):
         return []
     best = scores[0] + transitions[-1]

@@ -10,6 +10,7 @@ import dataclasses
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -227,10 +228,7 @@ def leave_one_out(
         with tempfile.TemporaryDirectory() as place:
             train.train(others, learnt, (), Path(place))
             net, coding = network.load(Path(place)), train.coding_of(config)
-        systems: dict[str, System] = {
-            "model": lambda text, n=net, c=coding: train.predict(n, c, text),
-            **baselines(learnt),
-        }
+        systems: dict[str, System] = {"model": partial(train.predict, net, coding), **baselines(learnt)}
         for article in scored:
             text = article.text or ""
             all_texts.append(text)

@@ -1,9 +1,9 @@
 """A trained run -> model folders: fused float ONNX, then int8. Refuses to write an int8 model that reads worse.
 
-The graph takes one input, `ids` (batch, tokens), windows of equal length, and gives `tags` and `modalities`
-(batch, tokens, classes). Attention becomes ONNX Runtime's fused operator. Matrix products are quantised dynamically, per
-output channel, to 7 bits: with 8, processors without VNNI instructions saturate. Word embeddings are quantised a row
-at a time.
+The graph takes one input, `ids` (batch, tokens), windows of equal length; it gives `tags` and `modalities`, both
+(batch, tokens, classes). Attention becomes ONNX Runtime's fused operator. Matrix products are quantised dynamically,
+per output channel, to 7 bits: with 8, processors without VNNI instructions saturate. Word embeddings are quantised
+a row at a time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Inference with ONNX Runtime: `load()`, `Tagger.tag(text)`, `Tagger.pipe(texts)`. No torch, no network, no files but the model's.
+"""Inference with ONNX Runtime: `load()`, `Tagger.tag(text)`, `Tagger.pipe(texts)`. No torch, no network.
 
 A model is a folder: `config.json` (types, windows, calibration, digests), `model.onnx`, `tokenizer.json`. Every file is
 checked against its digest before it is used; nothing is unpickled.
@@ -143,7 +143,8 @@ class Tagger:
 
         Args:
             text: of any length; offsets are characters of this very string.
-            id, source: handed on to the document.
+            id: handed on to the document.
+            source: likewise.
 
         Returns:
             The document; its events are in text order and never overlap, each on whole words.

@@ -9,7 +9,10 @@ import re
 from collections.abc import Iterator
 
 # Combining marks, soft hyphens, joiners and variation selectors ride on the letter before them.
-_RIDERS = "\u00ad\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u1ab0-\u1aff\u1dc0-\u1dff\u200b-\u200d\u2060\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f"
+_RIDERS = (
+    "\u00ad\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u1ab0-"
+    "\u1aff\u1dc0-\u1dff\u200b-\u200d\u2060\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f"
+)
 _WORD = re.compile(rf"[^\W_][^\W_{_RIDERS}]*(?:[{_RIDERS}]+[^\W_]*)*|[^\w\s{_RIDERS}]|_")
 _SEGMENT_END = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-Z0-9])|\n+")
 _CLOSERS = "\"'”’)]"
@@ -51,11 +54,10 @@ def sentences(text: str) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     for start, end in segments(text):
         piece = text[start:end]
-        start += len(piece) - len(piece.lstrip())
-        end -= len(piece) - len(piece.rstrip())
-        if found and "\n" not in text[found[-1][1] : start] and _ends_in_abbreviation(text, found[-1][1]):
-            start = found.pop()[0]
-        found.append((start, end))
+        low, high = end - len(piece.lstrip()), start + len(piece.rstrip())
+        if found and "\n" not in text[found[-1][1] : low] and _ends_in_abbreviation(text, found[-1][1]):
+            low = found.pop()[0]
+        found.append((low, high))
     return found
 
 

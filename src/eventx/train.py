@@ -17,12 +17,13 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from datasets import Dataset
 from tokenizers import Tokenizer
+from torch import nn
 from transformers import AutoTokenizer, Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
@@ -112,7 +113,7 @@ class TrainConfig:
         """Read a TOML file.
 
         Raises:
-            TrainError: if the file is missing, is no TOML, has an unknown key, lacks a needed one, or a value does not fit.
+            TrainError: if the file is missing or no TOML, a key is unknown or missing, or a value does not fit.
         """
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -251,7 +252,7 @@ def train(
         callbacks=[average, follow] if average else [follow],
     )
     started = time.monotonic()
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(run / "checkpoints")) if resume else None)
+    trainer.train(resume_from_checkpoint=_last_checkpoint(run) if resume else None)
     if average:
         average.swap()
     network.save(net, run)
@@ -269,9 +270,9 @@ def train(
     return history
 
 
-def predict(net: network.Network, coding: Coding, text: str) -> list[Span]:
+def predict(net: network.Network, coding: Coding, text: str, *, bf16: bool = False) -> list[Span]:
     """Return the spans that a torch network marks in a text."""
-    scores = read(encode(text, coding), network.runner(net), coding)
+    scores = read(encode(text, coding), network.runner(net, bf16=bf16), coding)
     return [span for span, _ in decode(scores, net.types, net.modalities, net.transitions())]
 
 
@@ -320,7 +321,8 @@ class _Trainer(Trainer):
         """Build fused AdamW over groups of parameters by layer, without weight decay on biases and norms."""
         if self.optimizer is None:
             config: TrainConfig = self.args.eventx  # type: ignore[attr-defined]
-            named = [(name, value) for name, value in self.model.named_parameters() if value.requires_grad]
+            network_of = cast(nn.Module, self.model)
+            named = [(name, value) for name, value in network_of.named_parameters() if value.requires_grad]
             depth = 1 + max((_layer(name) or 0 for name, _ in named), default=0)
             groups = []
             for name, value in named:
@@ -386,6 +388,7 @@ class _Follow(TrainerCallback):
     ) -> None:
         self.config, self.net, self.coding, self.dev, self.report = config, net, coding, dev, report
         self.average = average
+        self.bf16 = _use_bf16(config)
         self.scores: dict[int, float] = {}
         self.started = time.monotonic()
 
@@ -398,7 +401,7 @@ class _Follow(TrainerCallback):
             self.net.eval()
             if self.average:
                 self.average.swap()
-            found = [predict(self.net, self.coding, article.text or "") for article in self.dev]
+            found = [predict(self.net, self.coding, article.text or "", bf16=self.bf16) for article in self.dev]
             if self.average:
                 self.average.swap()
             self.net.train()
@@ -425,7 +428,7 @@ def _arguments(config: TrainConfig, run: Path) -> TrainingArguments:
         warmup_steps=config.warmup,
         lr_scheduler_type="linear",
         max_grad_norm=1.0,
-        bf16=config.precision == "bf16" or (config.precision == "auto" and _has_bf16()),
+        bf16=_use_bf16(config),
         use_cpu=not torch.cuda.is_available(),
         train_sampling_strategy="group_by_length",
         length_column_name="length",
@@ -441,10 +444,12 @@ def _arguments(config: TrainConfig, run: Path) -> TrainingArguments:
     return arguments
 
 
-def _has_bf16() -> bool:
-    """Say whether bf16 products run in hardware here."""
+def _use_bf16(config: TrainConfig) -> bool:
+    """Say whether to compute in bf16: as configured, or where its products run in hardware."""
+    if config.precision != "auto":
+        return config.precision == "bf16"
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
@@ -499,12 +504,21 @@ def _layer(name: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
+def _last_checkpoint(run: Path) -> str | None:
+    """Return the folder of a run's last checkpoint, if there is one."""
+    place = run / "checkpoints"
+    if not place.is_dir():
+        return None
+    found: str | None = get_last_checkpoint(str(place))  # type: ignore[no-untyped-call]
+    return found
+
+
 def _settle_run(config: TrainConfig, run: Path, resume: bool) -> None:
     """Write the run's configuration, or make sure that the one to resume is the same."""
     place = run / "run.json"
     wanted = json.dumps(config.to_dict(), indent=1) + "\n"
     if resume:
-        if not place.is_file() or get_last_checkpoint(str(run / "checkpoints")) is None:
+        if not place.is_file() or _last_checkpoint(run) is None:
             raise TrainError(f"{run}: no checkpoint to resume from; train without --resume")
         if place.read_text(encoding="utf-8") != wanted:
             raise TrainError(f"{run}: the run was begun with another configuration; resume with that one ({place})")
@@ -526,7 +540,6 @@ def _check_value(path: Path, key: str, value: Any, kind: str) -> None:
         "Path": isinstance(value, str),
     }.get(kind, strings)
     if not fits:
-        expected = {"Path": "a string", "str": "a string", "bool": "true or false", "int": "a whole number"}
-        raise TrainError(
-            f"{path}: {key} is {value!r}, expected {expected.get(kind, 'a number' if kind == 'float' else 'a list of strings')}"
-        )
+        names = {"Path": "a string", "str": "a string", "bool": "true or false", "int": "a whole number"}
+        expected = names.get(kind, "a number" if kind == "float" else "a list of strings")
+        raise TrainError(f"{path}: {key} is {value!r}, expected {expected}")

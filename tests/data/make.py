@@ -1,0 +1,51 @@
+"""Make what the tests train and load: a tiny random encoder, and a tiny model trained on the seeds with it.
+
+    python tests/data/make.py
+
+writes `tests/data/encoder` and `tests/data/tiny`. Both are real in every part but their size.
+"""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import torch
+from tokenizers import BertWordPieceTokenizer
+from transformers import BertConfig, BertModel
+
+from eventx import export, train
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+
+def make_encoder(folder: Path) -> None:
+    """Write an encoder of two layers, 48 wide, with word pieces learnt from the seeds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = BertWordPieceTokenizer(lowercase=True)
+    tokenizer.train([str(file) for file in sorted((ROOT / "seeds").glob("*.txt"))], vocab_size=1500, min_frequency=1)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=96,
+    )
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+
+
+def make_model(folder: Path) -> None:
+    """Train on the seeds until the tiny network knows them by heart, and export it."""
+    config = train.TrainConfig.read(HERE / "tiny.toml")
+    articles, _ = train.articles_of(config, None)
+    with tempfile.TemporaryDirectory() as place:
+        train.train(config, articles, (), Path(place), report=print)
+        shutil.rmtree(folder, ignore_errors=True)
+        export.export(Path(place), folder, articles, name="tiny", calibrating=False, max_loss=0.05, report=print)
+
+
+if __name__ == "__main__":
+    make_encoder(HERE / "encoder")
+    make_model(HERE / "tiny")

@@ -1,0 +1,170 @@
+"""The tagger's invariants, on the tiny model and on the shipped one."""
+
+import itertools
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import eventx
+from eventx import ModelError
+from eventx.tagger import calibrated, shipped
+from eventx.text import words
+
+SENTENCE = "Militants fled the city after warplanes bombed it."
+FILLER = "The council met on Tuesday to discuss the price of bread and the new road to the market. "
+
+
+@settings(max_examples=150, deadline=None)
+@given(text=st.text(max_size=300))
+def test_events_stand_on_whole_words_of_any_text(tiny, text):
+    document = tiny.tag(text)
+    edges = words(text)
+    for event in document.events:
+        assert text[event.start : event.end] == event.trigger
+        assert event.start in {start for start, _ in edges}
+        assert event.end in {end for _, end in edges}
+        assert event.sentence[0] <= event.start < event.end <= event.sentence[1]
+        assert 0 <= event.score <= 1
+    for left, right in itertools.pairwise(document.events):
+        assert left.end <= right.start
+    assert document.chars_read == len(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Militants fled the city\r\nafter warplanes bombed it.\r\n",
+        "\ufeffMilitants fled the city.",
+        "Militants 🔥fled🔥 the city 👩‍👩‍👧‍👦.",
+        "Militants\u00a0fled\u00a0the city.",
+        "Militants\tfled\tthe\n\n\ncity.",
+        "Mili\u0301tants fled\u0301 the city.",
+        "\u202eMilitants fled\u202c the city.",
+        "Militants fled the city\x00 after\x07 it.",
+    ],
+)
+def test_offsets_are_of_the_text_as_given(tagger, text):
+    found = tagger.tag(text).events
+    assert "flight" in {event.type for event in found}
+    assert all(text[event.start : event.end] == event.trigger for event in found)
+
+
+@pytest.mark.parametrize("text", ["", " \n\t", "\u200b\u200b", "\x00", "...!!!"])
+def test_texts_without_words_have_no_events(tagger, text):
+    document = tagger.tag(text)
+    assert document.events == ()
+    assert document.chars_read == len(text)
+
+
+def test_the_shipped_model_knows_the_five_types(tagger):
+    texts = {
+        "offensive": "Government troops launched an offensive and captured the town of Sirte.",
+        "airstrike": "US air strikes hit positions held by the militants.",
+        "flight": "Thousands of civilians fled the besieged city.",
+        "surrender": "Dozens of fighters surrendered to the army.",
+        "warning": "The United Nations warned that the group could move south.",
+    }
+    for name, text in texts.items():
+        assert name in {event.type for event in tagger.tag(text).events}
+
+
+def test_a_trigger_is_found_wherever_it_stands(tagger):
+    alone = [(event.type, event.trigger) for event in tagger.tag(SENTENCE).events]
+    assert alone == [("flight", "fled"), ("airstrike", "bombed")]
+    for before in (0, 3, 10, 40):
+        lead = FILLER * before
+        text = f"{lead}{SENTENCE} {FILLER * 5}"
+        found = [(e.type, e.trigger, e.start) for e in tagger.tag(text).events]
+        assert found == [(kind, trigger, len(lead) + SENTENCE.index(trigger)) for kind, trigger in alone]
+
+
+@pytest.mark.slow
+def test_a_trigger_is_found_anywhere_in_fifty_thousand_words(tagger):
+    blocks = 2900
+    for place in (0, 1, blocks // 2, blocks - 1, blocks):
+        text = FILLER * place + SENTENCE + " " + FILLER * (blocks - place)
+        document = tagger.tag(text)
+        assert document.chars_read == len(text)
+        start = len(FILLER) * place
+        assert [(e.type, e.start - start) for e in document.events] == [("flight", 10), ("airstrike", 36)]
+
+
+def test_neighbours_and_order_change_nothing(tagger, seeds):
+    texts = [file.read_text(encoding="utf-8") for file in seeds]
+    alone = {text: tagger.tag(text).events for text in texts}
+    for order in (texts, texts[::-1], [texts[0], *texts, texts[0]]):
+        documents = list(tagger.pipe(order))
+        assert [document.events for document in documents] == [alone[text] for text in order]
+    assert [document.id for document in tagger.pipe(texts)] == ["0", "1", "2", "3", "4"]
+
+
+def test_pipe_is_lazy(tiny):
+    def texts():
+        yield SENTENCE
+        raise AssertionError("read ahead")
+
+    assert next(tiny.pipe(texts())).text == SENTENCE
+
+
+def test_threads_may_share_a_tagger(tiny, seeds):
+    texts = [file.read_text(encoding="utf-8") for file in seeds] * 2
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda text: tiny.tag(text).events, texts)) == [tiny.tag(text).events for text in texts]
+
+
+def test_what_threads_count_changes_nothing(tiny, tiny_folder, seeds):
+    text = seeds[0].read_text(encoding="utf-8")
+    assert eventx.load(tiny_folder, threads=2).tag(text).events == tiny.tag(text).events
+
+
+def test_calibration_is_monotone_and_a_probability():
+    scores = [calibrated(raw / 50, (0.7, -0.2)) for raw in range(51)]
+    assert scores == sorted(scores)
+    assert 0 < scores[0] < scores[-1] < 1
+    assert calibrated(0.3, (1.0, 0.0)) == pytest.approx(0.3)
+
+
+class TestBrokenModels:
+    """A model that is not whole gives one clear line."""
+
+    @pytest.fixture
+    def broken(self, tiny_folder, tmp_path):
+        return shutil.copytree(tiny_folder, tmp_path / "model")
+
+    @pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json"])
+    def test_missing_and_changed_files(self, broken, name):
+        data = (broken / name).read_bytes()
+        (broken / name).write_bytes(data[:-1])
+        with pytest.raises(ModelError, match="its digest differs"):
+            eventx.load(broken)
+        (broken / name).unlink()
+        with pytest.raises(ModelError, match="missing from the model's folder"):
+            eventx.load(broken)
+
+    @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"format": 99}', '{"format": 1, "types": 3}'])
+    def test_bad_configuration(self, broken, text):
+        (broken / "config.json").write_text(text)
+        with pytest.raises(ModelError, match=r"config\.json: "):
+            eventx.load(broken)
+
+    def test_a_graph_that_is_none(self, broken):
+        import hashlib
+
+        (broken / "model.onnx").write_bytes(b"not a graph")
+        facts = json.loads((broken / "config.json").read_text())
+        facts["digests"]["model.onnx"] = hashlib.sha256(b"not a graph").hexdigest()
+        (broken / "config.json").write_text(json.dumps(facts))
+        with pytest.raises(ModelError, match="cannot be loaded"):
+            eventx.load(broken)
+
+    @pytest.mark.parametrize("name", ["no-such-model", "../models", "/nowhere", ""])
+    def test_no_model(self, name):
+        with pytest.raises(ModelError, match="name a model folder or one of: news-small"):
+            eventx.load(name)
+
+    def test_shipped_models(self):
+        assert "news-small" in shipped()
