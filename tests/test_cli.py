@@ -157,7 +157,11 @@ def test_compile_agree_and_show(run, root, tmp_path):
 def test_commands_that_train_name_the_extra(root):
     code = "import sys; sys.modules['torch'] = None; from eventx.cli import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", code, "train", "configs/seeds.toml"], cwd=root, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, "train", "configs/seeds.toml"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 2
     assert done.stderr.strip().endswith('pip install "eventx[train]"')
@@ -174,6 +178,8 @@ def test_python_m_eventx(article, tiny_folder):
 
 
 def test_a_closed_pipe_is_no_error(seeds, tiny_folder):
-    command = f"{sys.executable} -m eventx tag {' '.join(map(str, seeds))} --format jsonl --model {tiny_folder} | head -c 10"
+    command = (
+        f"{sys.executable} -m eventx tag {' '.join(map(str, seeds))} --format jsonl --model {tiny_folder} | head -c 10"
+    )
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert done.stderr == ""

@@ -96,7 +96,10 @@ def test_a_missing_file_is_a_fault(tmp_path):
 def test_duplicates_and_strangers_are_found(place, tmp_path):
     split = tmp_path / "split.tsv"
     split.write_text("id\tgroup\tpart\na\ta\ttrain\nb\tb\ttest\nz\tz\tdev\n")
-    found = [str(fault) for fault in place(record(), record(id="b", file="a.txt"), record(), record(id="c", file="a.txt"), split=split)]
+    found = [
+        str(fault)
+        for fault in place(record(), record(id="b", file="a.txt"), record(), record(id="c", file="a.txt"), split=split)
+    ]
     assert any("stands at" in line and ":1 already" in line for line in found)
     assert any("has the very text of 'a' (train)" in line for line in found)
     assert any("'z' is in no label file" in line for line in found)
@@ -107,7 +110,9 @@ def test_duplicates_and_strangers_are_found(place, tmp_path):
 def test_a_group_in_two_parts_is_found(place, tmp_path):
     split = tmp_path / "split.tsv"
     split.write_text("id\tgroup\tpart\na\ta\ttrain\nb\ta\ttest\n")
-    assert any("group 'a' stands in" in fault.what for fault in place(record(), record(id="b", file="a.txt"), split=split))
+    assert any(
+        "group 'a' stands in" in fault.what for fault in place(record(), record(id="b", file="a.txt"), split=split)
+    )
 
 
 @pytest.mark.parametrize("line", ["a\ttrain", "a\ta\tvalidation", "a\ta\ttrain\na\ta\tdev"])
@@ -152,7 +157,11 @@ def test_the_committed_split_keeps_its_promises(root):
 
 def test_near_duplicates_are_grouped():
     body = " ".join(f"word{number}" for number in range(100))
-    texts = {"b": body, "a": "A new headline. " + body[: len(body) // 2], "c": " ".join(f"other{n}" for n in range(100))}
+    texts = {
+        "b": body,
+        "a": "A new headline. " + body[: len(body) // 2],
+        "c": " ".join(f"other{n}" for n in range(100)),
+    }
     assert labels.near_duplicates(texts) == {"a": "a", "b": "a", "c": "c"}
 
 
@@ -190,7 +199,9 @@ class TestNotes:
         (tmp_path / "b.tsv").write_text("1 | fled#2 | flight")
         assert notes.compile_notes(tmp_path / "b.tsv", tmp_path / "b.txt").spans[0].start == 14
 
-    @pytest.mark.parametrize("line", ["9 | fled | flight", "1 | flew | flight", "fled", "1 | fled | flight | asserted | x"])
+    @pytest.mark.parametrize(
+        "line", ["9 | fled | flight", "1 | flew | flight", "fled", "1 | fled | flight | asserted | x"]
+    )
     def test_faults_name_their_line(self, tmp_path, line):
         with pytest.raises(LabelError, match=r"a\.tsv:2: "):
             self.compiled(tmp_path, f"# remark\n{line}\n")

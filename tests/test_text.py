@@ -1,5 +1,7 @@
 """Words, segments and sentences: exact offsets on any text."""
 
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +14,7 @@ from eventx.text import segments, sentences, words
 def test_words_are_ordered_apart_and_hold_every_letter(text):
     bounds = words(text)
     assert all(0 <= start < end <= len(text) for start, end in bounds)
-    assert all(left[1] <= right[0] for left, right in zip(bounds, bounds[1:], strict=False))
+    assert all(left[1] <= right[0] for left, right in itertools.pairwise(bounds))
     covered = {at for start, end in bounds for at in range(start, end)}
     assert all(at in covered for at, letter in enumerate(text) if letter.isalnum())
     assert not any(text[start:end].isspace() for start, end in bounds)
@@ -25,7 +27,7 @@ def test_sentences_and_segments_cover_all_words(text):
         bounds = list(find(text))
         covered = {at for start, end in bounds for at in range(start, end)}
         assert all(at in covered for at, letter in enumerate(text) if not letter.isspace())
-        assert all(left[1] <= right[0] for left, right in zip(bounds, bounds[1:], strict=False))
+        assert all(left[1] <= right[0] for left, right in itertools.pairwise(bounds))
 
 
 @pytest.mark.parametrize(

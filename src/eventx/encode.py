@@ -47,6 +47,22 @@ class Coding:
     last: int
     pieces: str = "all"
 
+    @classmethod
+    def of(cls, tokenizer: Tokenizer, *, window: int, overlap: int, pieces: str) -> Coding:
+        """Return a coding whose tokenizer neither cuts nor pads, with the special tokens it puts around a text.
+
+        Raises:
+            ValueError: if the tokenizer puts none there.
+        """
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        around = tokenizer.encode("").ids
+        if len(around) != 2:
+            raise ValueError(
+                f"the tokenizer puts {len(around)} special tokens around a text, expected one on each side"
+            )
+        return cls(tokenizer, window, overlap, around[0], around[1], pieces)
+
 
 @dataclass(frozen=True, slots=True)
 class Encoded:

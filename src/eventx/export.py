@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -140,14 +142,16 @@ class _Inference(nn.Module):
 
 def to_onnx(net: network.Network, place: Path) -> None:
     """Write a network as a float ONNX graph with fused attention, normalisation and GELU."""
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     AttentionInterface.register(_ATTENTION, _attention)
     AttentionMaskInterface.register(_ATTENTION, lambda *_, **__: None)
     before = net.encoder.config._attn_implementation  # type: ignore[union-attr]
     net.encoder.set_attn_implementation(_ATTENTION)  # type: ignore[operator]
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the exporter warns of its own internals
             torch.onnx.export(
-                _Inference(net.eval()),
+                _Inference(net).eval(),
                 (torch.randint(5, 100, (2, 40)),),
                 str(place),
                 input_names=["ids"],

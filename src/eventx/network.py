@@ -7,6 +7,7 @@ training and export may import this room.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
+from transformers.utils import logging
 
 from eventx.encode import Floats, allowed
 
@@ -142,6 +144,8 @@ def build(encoder: str, types: list[str], modalities: list[str], *, encoder_drop
     `encoder_dropout` is that of the encoder's hidden states, shared along a window. Attention weights are never
     dropped: torch has no fused attention with dropout on a CPU, and a step would take three times as long.
     """
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     config = AutoConfig.from_pretrained(encoder)
     for name in ("attention_probs_dropout_prob", "attention_dropout"):
         if hasattr(config, name):
@@ -180,6 +184,14 @@ def load(folder: Path) -> Network:
     network = Network(body, facts["types"], facts["modalities"], crf=facts["crf"])
     network.load_state_dict(load_file(folder / "network.safetensors"), strict=True)
     return network.eval()
+
+
+def average(networks: Sequence[Network]) -> Network:
+    """Return the first network with the mean of all their weights (a uniform soup, Wortsman et al. 2022)."""
+    states = [network.state_dict() for network in networks]
+    mean = {name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]}
+    networks[0].load_state_dict(mean)
+    return networks[0]
 
 
 def runner(network: Network, *, batch: int = 16, bf16: bool = False) -> Any:

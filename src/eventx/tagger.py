@@ -218,10 +218,7 @@ def load(model: str | Path | None = None, *, threads: int = 0) -> Tagger:
     except Exception as error:  # ONNX Runtime and tokenizers raise classes of their own, and bare Exception
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{folder}: the model cannot be loaded ({first}); update onnxruntime and tokenizers") from None
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    around = tokenizer.encode("").ids
-    coding = Coding(tokenizer, config.window, config.overlap, around[0], around[-1], config.pieces)
+    coding = Coding.of(tokenizer, window=config.window, overlap=config.overlap, pieces=config.pieces)
     return Tagger(config, coding, session)
 
 

@@ -12,10 +12,12 @@ import importlib.util
 import json
 import re
 import shutil
+import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +27,7 @@ from datasets import Dataset
 from tokenizers import Tokenizer
 from torch import nn
 from transformers import AutoTokenizer, Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import get_last_checkpoint
 
 from eventx import labels, network
@@ -61,6 +64,8 @@ class TrainConfig:
         event_weight: weight of event tags in the tag loss, O counting 1.
         modality_weight: weight of the modality loss, the tag loss counting 1.
         average: decay a step of the exponential moving average of the weights that is kept at the end; 0 for none.
+        members: networks trained from the same start in another order each, whose weights are averaged (Wortsman et
+            al. 2022).
         seed: of the heads, the order and the dropout.
         precision: "bf16", "fp32", or "auto" (bf16 where the processor has it in hardware).
     """
@@ -87,6 +92,7 @@ class TrainConfig:
     event_weight: float = 1.0
     modality_weight: float = 0.3
     average: float = 0.0
+    members: int = 1
     seed: int = 1
     precision: str = "auto"
 
@@ -100,7 +106,7 @@ class TrainConfig:
                 f'precision is {self.precision!r}; use "auto", "bf16" or "fp32"',
             ),
             (0 <= self.overlap < self.window - 2, f"overlap is {self.overlap}; it must be less than window - 2"),
-            (self.epochs > 0 and self.batch > 0, "epochs and batch must be positive"),
+            (min(self.epochs, self.batch, self.members) > 0, "epochs, batch and members must be positive"),
             (self.dev not in self.train, f"dev part {self.dev!r} is also learnt from; take it out of train"),
             (bool(self.train) and bool(self.labels), "labels and train must name something"),
         ]
@@ -222,8 +228,53 @@ def train(
     Raises:
         TrainError: if the encoder cannot be had, or `run` does not fit (it holds another run).
     """
-    run.mkdir(parents=True, exist_ok=True)
     _settle_run(config, run, resume)
+    started = time.monotonic()
+    places = [run / f"member-{number}" for number in range(1, config.members + 1)] if config.members > 1 else [run]
+    epochs = []
+    for number, place in enumerate(places, 1):
+        name = f"member {number}/{config.members}  " if config.members > 1 else ""
+        kept = place / "epochs.json"
+        if not (resume and kept.is_file()):
+            done = train_member(config, number, articles, dev, place, report=partial(_prefixed, report, name))
+            kept.write_text(json.dumps(done) + "\n", encoding="utf-8")
+        epochs.append(json.loads(kept.read_text(encoding="utf-8")))
+    if config.members > 1:
+        network.save(network.average([network.load(place) for place in places]), run)
+        (run / "tokenizer.json").write_bytes((places[0] / "tokenizer.json").read_bytes())
+    history = {
+        "config": config.to_dict(),
+        "train_documents": len(articles),
+        "label_digest": label_digest(articles),
+        "members": epochs,
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    (run / "history.json").write_text(json.dumps(history, indent=1) + "\n", encoding="utf-8")
+    return history
+
+
+def _prefixed(report: Callable[[str], None], prefix: str, line: str) -> None:
+    """Report a line behind a prefix."""
+    report(prefix + line)
+
+
+def train_member(
+    config: TrainConfig,
+    number: int,
+    articles: Sequence[Article],
+    dev: Sequence[Article],
+    place: Path,
+    *,
+    report: Callable[[str], None] = lambda line: None,
+) -> list[dict[str, Any]]:
+    """Train the `number`-th member, from 1, into a folder, going on from its last checkpoint if there is one.
+
+    All members begin with the same heads, which depend on `seed` alone; order and dropout depend on the number too.
+
+    Returns:
+        Loss and dev score an epoch.
+    """
+    place.mkdir(parents=True, exist_ok=True)
     set_seed(config.seed)
     coding = coding_of(config)
     weights = torch.full((2 * len(TYPES) + 1,), config.event_weight)
@@ -241,33 +292,25 @@ def train(
     )
     if config.freeze_embeddings:
         net.encoder.get_input_embeddings().requires_grad_(False)  # type: ignore[operator]
-    dataset = _dataset(articles, coding)
     average = _Average(net, config.average) if config.average else None
     follow = _Follow(config, net, coding, dev, report, average)
     trainer = _Trainer(
         model=net,
-        args=_arguments(config, run),
-        train_dataset=dataset,
+        args=_arguments(config, place, config.seed + number - 1),
+        train_dataset=_dataset(articles, coding),
         data_collator=_collate,
         callbacks=[average, follow] if average else [follow],
     )
-    started = time.monotonic()
-    trainer.train(resume_from_checkpoint=_last_checkpoint(run) if resume else None)
+    trainer.remove_callback(PrinterCallback)
+    if trainer.pop_callback(ProgressCallback) is not None:
+        trainer.add_callback(_Bar)
+    trainer.train(resume_from_checkpoint=_last_checkpoint(place))
     if average:
         average.swap()
-    network.save(net, run)
-    coding.tokenizer.save(str(run / "tokenizer.json"))
-    history = {
-        "config": config.to_dict(),
-        "train_documents": len(articles),
-        "train_windows": len(dataset),
-        "label_digest": label_digest(articles),
-        "epochs": follow.epochs_of(trainer.state.log_history),
-        "seconds": round(time.monotonic() - started, 1),
-    }
-    (run / "history.json").write_text(json.dumps(history, indent=1) + "\n", encoding="utf-8")
-    shutil.rmtree(run / "checkpoints", ignore_errors=True)
-    return history
+    network.save(net, place)
+    coding.tokenizer.save(str(place / "tokenizer.json"))
+    shutil.rmtree(place / "checkpoints", ignore_errors=True)
+    return follow.epochs_of(trainer.state.log_history)
 
 
 def predict(net: network.Network, coding: Coding, text: str, *, bf16: bool = False) -> list[Span]:
@@ -297,15 +340,7 @@ def coding_of(config: TrainConfig) -> Coding:
         tokenizer = Tokenizer.from_file(str(place))
     else:
         tokenizer = AutoTokenizer.from_pretrained(config.encoder, use_fast=True).backend_tokenizer
-    return load_coding(tokenizer, window=config.window, overlap=config.overlap, pieces=config.pieces)
-
-
-def load_coding(tokenizer: Tokenizer, *, window: int, overlap: int, pieces: str) -> Coding:
-    """Return a coding whose tokenizer neither cuts nor pads, with the special tokens it puts around a text."""
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    around = tokenizer.encode("").ids
-    return Coding(tokenizer, window, overlap, around[0], around[-1], pieces)
+    return Coding.of(tokenizer, window=config.window, overlap=config.overlap, pieces=config.pieces)
 
 
 def label_digest(articles: Iterable[Article]) -> str:
@@ -337,6 +372,13 @@ class _Trainer(Trainer):
                 )
             self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
         return self.optimizer
+
+
+class _Bar(ProgressCallback):
+    """The Trainer's progress bar without its logs, which the line an epoch repeats."""
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **others: Any) -> None:
+        """Write nothing."""
 
 
 class _Average(TrainerCallback):
@@ -418,7 +460,7 @@ class _Follow(TrainerCallback):
         return [{"epoch": epoch, "loss": loss, "dev_f1": self.scores.get(epoch)} for epoch, loss in losses.items()]
 
 
-def _arguments(config: TrainConfig, run: Path) -> TrainingArguments:
+def _arguments(config: TrainConfig, run: Path, seed: int) -> TrainingArguments:
     """Translate a configuration for transformers' Trainer."""
     arguments = TrainingArguments(
         output_dir=str(run / "checkpoints"),
@@ -433,12 +475,13 @@ def _arguments(config: TrainConfig, run: Path) -> TrainingArguments:
         train_sampling_strategy="group_by_length",
         length_column_name="length",
         remove_unused_columns=True,
+        disable_tqdm=not sys.stderr.isatty(),
         save_strategy="epoch",
         save_total_limit=1,
         logging_strategy="epoch",
         report_to=[],
-        seed=config.seed,
-        data_seed=config.seed,
+        seed=seed,
+        data_seed=seed,
     )
     arguments.eventx = config  # type: ignore[attr-defined]
     return arguments
@@ -517,15 +560,21 @@ def _settle_run(config: TrainConfig, run: Path, resume: bool) -> None:
     """Write the run's configuration, or make sure that the one to resume is the same."""
     place = run / "run.json"
     wanted = json.dumps(config.to_dict(), indent=1) + "\n"
+    begun = [*run.glob("checkpoints/checkpoint-*"), *run.glob("member-*")]
     if resume:
-        if not place.is_file() or _last_checkpoint(run) is None:
+        if not begun or not place.is_file():
             raise TrainError(f"{run}: no checkpoint to resume from; train without --resume")
         if place.read_text(encoding="utf-8") != wanted:
             raise TrainError(f"{run}: the run was begun with another configuration; resume with that one ({place})")
-    elif (run / "checkpoints").is_dir():
+        return
+    if begun and not (run / "history.json").is_file():
         raise TrainError(f"{run}: holds an unfinished run; go on with --resume, or remove the folder")
-    else:
-        place.write_text(wanted, encoding="utf-8")
+    for member in run.glob("member-*"):
+        shutil.rmtree(member)
+    (run / "history.json").unlink(missing_ok=True)
+    (run / "epochs.json").unlink(missing_ok=True)
+    run.mkdir(parents=True, exist_ok=True)
+    place.write_text(wanted, encoding="utf-8")
 
 
 def _check_value(path: Path, key: str, value: Any, kind: str) -> None:

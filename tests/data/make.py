@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import BertWordPieceTokenizer
+from tokenizers.processors import TemplateProcessing
 from transformers import BertConfig, BertModel
 
 from eventx import export, train
@@ -24,6 +25,8 @@ def make_encoder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = BertWordPieceTokenizer(lowercase=True)
     tokenizer.train([str(file) for file in sorted((ROOT / "seeds").glob("*.txt"))], vocab_size=1500, min_frequency=1)
+    pair = [(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
+    tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=pair)
     tokenizer.save(str(folder / "tokenizer.json"))
     torch.manual_seed(0)
     config = BertConfig(

@@ -1,0 +1,159 @@
+"""Training: configurations are strict, runs are repeatable, resuming changes nothing, export keeps the spans."""
+
+import dataclasses
+import shutil
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.filterwarnings("ignore:::torch", "ignore:::copyreg", "ignore:::onnx", "ignore::FutureWarning")
+
+from safetensors.torch import load_file  # noqa: E402
+
+import eventx  # noqa: E402
+from eventx import export, labels, metrics, network, train  # noqa: E402
+from eventx.encode import allowed  # noqa: E402
+
+
+@pytest.fixture
+def tiny_config(root):
+    return train.TrainConfig.read(root / "tests" / "data" / "tiny.toml")
+
+
+def write(tmp_path, text):
+    (tmp_path / "c.toml").write_text(text)
+    return tmp_path / "c.toml"
+
+
+GOOD = 'labels = ["a.jsonl"]\nsplit = "s.tsv"\ntrain = ["train"]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (GOOD + "epoch = 3\n", "unknown key 'epoch'; did you mean epochs"),
+        (GOOD + 'epochs = "three"\n', "epochs is 'three', expected a whole number"),
+        (GOOD + "epochs = 2.5\n", "expected a whole number"),
+        (GOOD + "crf = 1\n", "expected true or false"),
+        (GOOD + "learning_rate = true\n", "expected a number"),
+        (GOOD + 'pieces = "last"\n', 'use "all" or "first"'),
+        (GOOD + "crf = true\n", 'crf needs pieces = "first"'),
+        (GOOD + 'dev = "train"\n', "also learnt from"),
+        (GOOD + "overlap = 300\n", "must be less than window"),
+        ('labels = ["a.jsonl"]\ntrain = ["train"]\n', "the key 'split' is missing"),
+        ('labels = "a.jsonl"\n', "expected a list of strings"),
+        ("= 1", "not a TOML file"),
+    ],
+)
+def test_a_bad_configuration_is_refused(tmp_path, text, what):
+    with pytest.raises(train.TrainError, match=r"c\.toml: ") as caught:
+        train.TrainConfig.read(write(tmp_path, text))
+    assert what in str(caught.value)
+
+
+def test_a_missing_configuration_is_refused(tmp_path):
+    with pytest.raises(train.TrainError, match="no such configuration file"):
+        train.TrainConfig.read(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("name", ["news.toml", "seeds.toml"])
+def test_the_committed_configurations_are_sound(root, name):
+    config = train.TrainConfig.read(root / "configs" / name)
+    assert all(path.is_file() for path in config.labels)
+    assert config.dev not in config.train
+
+
+def test_news_needs_its_texts(root):
+    with pytest.raises(labels.LabelError, match="--texts"):
+        train.articles_of(train.TrainConfig.read(root / "configs" / "news.toml"), None)
+
+
+def test_the_crf_loss_is_the_exact_likelihood():
+    import itertools
+
+    torch.manual_seed(0)
+    crf = network.Crf(["a"])
+    torch.nn.init.normal_(crf.scores)
+    emissions = torch.randn(1, 4, 3)
+    gold = torch.tensor([[0, 1, network.IGNORE, 2]])
+    table = crf.scores + crf.barred
+
+    def total(path):
+        steps = table[-1, path[0]] + sum(table[left, right] for left, right in itertools.pairwise(path))
+        return steps + sum(emissions[0, at, tag] for at, tag in zip((0, 1, 3), path, strict=True))
+
+    everything = torch.logsumexp(torch.stack([total(path) for path in itertools.product(range(3), repeat=3)]), 0)
+    assert crf.loss(emissions, gold).item() == pytest.approx(((everything - total((0, 1, 2))) / 3).item(), rel=1e-4)
+    assert allowed(["a"]).shape == (4, 3)
+
+
+def test_shared_dropout_drops_whole_channels():
+    torch.manual_seed(0)
+    drop = network.SharedDropout(0.5)
+    hidden = drop(torch.ones(3, 7, 40))
+    assert torch.equal(hidden, hidden[:, :1].expand_as(hidden))
+    assert set(hidden.unique().tolist()) == {0.0, 2.0}
+    assert torch.equal(drop.eval()(torch.ones(2, 2)), torch.ones(2, 2))
+
+
+@pytest.mark.slow
+def test_a_run_is_repeatable_and_resuming_changes_nothing(tiny_config, tmp_path):
+    config = dataclasses.replace(tiny_config, epochs=4, dropout=0.1, encoder_dropout=0.1, average=0.9)
+    articles, _ = train.articles_of(config, None)
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(line):
+        if line.startswith("epoch 3/"):
+            raise StoppedError
+
+    train.train(config, articles, (), tmp_path / "whole")
+    train.train(config, articles, (), tmp_path / "again")
+    with pytest.raises(StoppedError):
+        train.train(config, articles, (), tmp_path / "broken", report=stop)
+    with pytest.raises(train.TrainError, match="--resume"):
+        train.train(config, articles, (), tmp_path / "broken")
+    with pytest.raises(train.TrainError, match="another configuration"):
+        train.train(dataclasses.replace(config, seed=2), articles, (), tmp_path / "broken", resume=True)
+    train.train(config, articles, (), tmp_path / "broken", resume=True)
+    whole = load_file(tmp_path / "whole" / "network.safetensors")
+    for name in ("again", "broken"):
+        other = load_file(tmp_path / name / "network.safetensors")
+        assert whole.keys() == other.keys()
+        assert all(torch.equal(whole[key], other[key]) for key in whole), name
+    with pytest.raises(train.TrainError, match="no checkpoint to resume"):
+        train.train(config, articles, (), tmp_path / "whole", resume=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changes", [{}, {"crf": True, "pieces": "first"}])
+def test_torch_and_onnx_mark_the_same_spans(tiny_config, tmp_path, changes):
+    config = dataclasses.replace(tiny_config, epochs=40, **changes)
+    articles, _ = train.articles_of(config, None)
+    run = tmp_path / "run"
+    train.train(config, articles, (), run)
+    quality = export.export(run, tmp_path / "m", articles, name="m", calibrating=False, max_loss=0.1)
+    assert quality.float_f1 > 0.9
+    net, coding = network.load(run), train.coding_of(config)
+    floating, small = eventx.load(run / "float"), eventx.load(tmp_path / "m")
+    by_torch = [train.predict(net, coding, article.text) for article in articles]
+    by_onnx = [[event.span for event in floating.tag(article.text).events] for article in articles]
+    by_int8 = [[event.span for event in small.tag(article.text).events] for article in articles]
+    assert by_onnx == by_torch
+    assert metrics.count(by_torch, by_int8).f1 > 0.95
+    again = train.read_run(run)
+    assert again == config
+
+
+@pytest.mark.slow
+def test_export_refuses_a_model_that_lost_too_much(tiny_config, tmp_path, monkeypatch):
+    config = dataclasses.replace(tiny_config, epochs=20)
+    articles, _ = train.articles_of(config, None)
+    train.train(config, articles, (), tmp_path / "run")
+    shutil.rmtree(tmp_path / "m", ignore_errors=True)
+    with pytest.raises(export.ExportError, match="not written"):
+        export.export(tmp_path / "run", tmp_path / "m", articles, name="m", calibrating=False, max_loss=-0.5)
+    assert not (tmp_path / "m").exists()
+    with pytest.raises(export.ExportError, match="no trained network"):
+        export.export(tmp_path, tmp_path / "m", articles, name="m")
