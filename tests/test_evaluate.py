@@ -34,10 +34,11 @@ def test_a_tagger_gets_a_calibration_error(articles, tiny):
     assert score.exact.f1 > 0.9, "the tiny model knows the seeds by heart"
 
 
-def test_tables_have_one_row_a_system(articles):
+def test_tables_have_one_column_a_system(articles):
     report = evaluate.evaluate(articles, {"a": lambda text: [Span(0, 2, "flight")], "b": lambda text: []}, title="t")
     header, *rows = report.rows()
     assert all(len(row) == len(header) for row in rows)
+    assert header == ["", "a", "b"]
     assert report.markdown().count("\n|") == 2 + len(rows)
     assert json.loads(json.dumps(report.to_dict()))["scores"][0]["system"] == "a"
 
@@ -58,6 +59,15 @@ def test_calibration_finds_a_known_curve():
     assert slope == pytest.approx(0.6, abs=0.05)
     assert offset == pytest.approx(-0.5, abs=0.05)
     assert calibrate.fit([0.5] * 3, [True] * 3) == (1.0, 0.0)
+
+
+def test_the_threshold_maximises_f1():
+    scores, right = [0.9, 0.8, 0.4, 0.3, 0.2], [True, True, False, True, False]
+    assert calibrate.threshold(scores, right, gold=3) == 0.25
+    assert calibrate.threshold(scores, right, gold=40) == 0.25
+    assert calibrate.threshold([0.9, 0.1], [True, False], gold=1) == 0.5
+    assert calibrate.threshold([0.9], [True], gold=1) == 0.0
+    assert calibrate.threshold([], [], gold=1) == 0.0
 
 
 @pytest.mark.slow

@@ -1,4 +1,7 @@
-"""Held-out scores -> a calibration that makes them probabilities. Fitting only; applying it is the tagger's."""
+"""Held-out scores -> probabilities, and the threshold under which events cost more F1 than they bring.
+
+Fitting only; applying both is the tagger's.
+"""
 
 from __future__ import annotations
 
@@ -25,3 +28,26 @@ def fit(scores: Sequence[float], right: Sequence[bool]) -> tuple[float, float]:
     odds = np.log(clipped / (1 - clipped))[:, None]
     model = LogisticRegression(C=1e3).fit(odds, np.asarray(right))
     return round(float(model.coef_[0, 0]), 4), round(float(model.intercept_[0]), 4)
+
+
+def threshold(scores: Sequence[float], right: Sequence[bool], gold: int) -> float:
+    """Return the score from which on events should be kept for the highest F1.
+
+    Args:
+        scores: of spans that training did not see, calibrated.
+        right: whether that span is a gold one.
+        gold: how many gold spans there are.
+
+    Returns:
+        Midway between the last score kept and the first dropped; 0.0 where all are kept.
+    """
+    order = sorted(range(len(scores)), key=lambda at: -scores[at])
+    best, hits, cut = 0.0, 0, len(order)
+    for kept, at in enumerate(order, 1):
+        hits += right[at]
+        f1 = 2 * hits / (kept + gold)
+        if f1 >= best:
+            best, cut = f1, kept
+    if cut == len(order):
+        return 0.0
+    return round((scores[order[cut - 1]] + scores[order[cut]]) / 2, 4)

@@ -457,20 +457,22 @@ def _export(run: Path, output: Path, name: str, learnt: list[Any], dev: list[Any
 
 
 def _print_report(report: Any) -> None:
-    """Print a report as a table, as wide as it needs to be."""
+    """Print a report as a table: a row a measure, a column a system."""
     from rich.console import Console
     from rich.table import Table
 
     console = Console(highlight=False)
     header, *rows = report.rows()
-    table = Table(title=None, box=None, pad_edge=False, show_edge=False)
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for at, name in enumerate(header):
-        table.add_column(name, justify="left" if at == 0 else "right", no_wrap=at > 0)
+        table.add_column(name, justify="left" if at == 0 else "right")
     for row in rows:
-        table.add_row(*row)
-    console.print(f"{report.title}: {report.documents} documents, {report.words:,} words, {report.mentions:,} mentions")
-    console.print("exact span and type unless the column says otherwise; interval: bootstrap over documents")
-    console.print(table, soft_wrap=False)
+        table.add_row(*(cell.replace("**", "") for cell in row))
+    console.print(
+        f"{report.title}: {report.documents} documents, {report.words:,} words, {report.mentions:,} mentions\n"
+    )
+    console.print(table)
+    console.print("\nexact: the same offsets and type; interval: bootstrap over documents; modality: of exact spans")
 
 
 def _label_files(files: list[Path] | None) -> list[Path]:

@@ -26,6 +26,16 @@ if TYPE_CHECKING:
     from eventx.train import TrainConfig
 
 System = Callable[[str], Sequence[Span]]
+_MEASURES = [
+    "**exact F1** (95% interval)",
+    "precision / recall",
+    *(f"F1 {name}" for name in TYPES),
+    "F1 of spans alone",
+    "F1 of overlap",
+    "modality right",
+    "false alarms per 1,000 words",
+    "calibration error (ECE)",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,27 +101,9 @@ class Report:
         }
 
     def rows(self) -> list[list[str]]:
-        """Return the report as a table of strings, the header first."""
-        header = ["system", "F1", "95% interval", "P", "R", *TYPES, "span", "overlap", "modality", "false/1k", "ECE"]
-        table = [header]
-        for score in self.scores:
-            types = [score.by_type.get(name, metrics.Counts()) for name in TYPES]
-            table.append(
-                [
-                    score.system,
-                    f"{score.exact.f1:.3f}",
-                    f"{score.interval[0]:.3f}-{score.interval[1]:.3f}",
-                    f"{score.exact.precision:.3f}",
-                    f"{score.exact.recall:.3f}",
-                    *(f"{counts.f1:.3f}" if counts.gold or counts.predicted else "-" for counts in types),
-                    f"{score.span:.3f}",
-                    f"{score.overlap:.3f}",
-                    f"{score.modality:.3f}",
-                    "-" if score.false_alarms is None else f"{score.false_alarms:.2f}",
-                    "-" if score.calibration_error is None else f"{score.calibration_error:.3f}",
-                ]
-            )
-        return table
+        """Return the report as a table of strings: a header, then a row a measure with a cell a system."""
+        columns = [_MEASURES, *map(_column, self.scores)]
+        return [["", *(score.system for score in self.scores)], *map(list, zip(*columns, strict=True))]
 
     def markdown(self) -> str:
         """Return the report as a Markdown table under a line that says what was scored."""
@@ -262,6 +254,21 @@ def _calibration_error(
 def _count_words(text: str) -> int:
     """Count the words of a text, punctuation marks left out."""
     return sum(text[start].isalnum() for start, _ in words(text))
+
+
+def _column(score: Score) -> list[str]:
+    """Return a score's cells in the order of `_MEASURES`."""
+    types = {name: score.by_type.get(name, metrics.Counts()) for name in TYPES}
+    return [
+        f"{score.exact.f1:.3f} ({score.interval[0]:.3f}-{score.interval[1]:.3f})",
+        f"{score.exact.precision:.3f} / {score.exact.recall:.3f}",
+        *(f"{counts.f1:.3f}" if counts.gold or counts.predicted else "-" for counts in types.values()),
+        f"{score.span:.3f}",
+        f"{score.overlap:.3f}",
+        f"{score.modality:.3f}",
+        "-" if score.false_alarms is None else f"{score.false_alarms:.2f}",
+        "-" if score.calibration_error is None else f"{score.calibration_error:.3f}",
+    ]
 
 
 def _prf(counts: metrics.Counts) -> dict[str, float | int]:

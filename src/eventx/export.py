@@ -90,6 +90,7 @@ def export(
         pieces=facts.pieces,
         transitions=net.transitions() if net.crf is not None else None,
         calibration=(1.0, 0.0),
+        threshold=0.0,
         learnt=facts.train,
         digests={},
     )
@@ -120,10 +121,12 @@ def export(
             for span, _ in found
         ]
         fitted = calibrate.fit(scores, right) if calibrating else config.calibration
-        _write_model(out, small.read_bytes(), tokenizer, replace(config, calibration=fitted))
+        probabilities = [calibrated(raw, fitted) for raw in scores]
+        cut = calibrate.threshold(probabilities, right, sum(map(len, gold))) if calibrating else config.threshold
+        _write_model(out, small.read_bytes(), tokenizer, replace(config, calibration=fitted, threshold=cut))
     before = expected_calibration_error(scores, right) if scores else 0.0
-    after = expected_calibration_error([calibrated(raw, fitted) for raw in scores], right) if scores else 0.0
-    report(f"int8 model written to {out}: F1 {int8_f1:.4f}, float {float_f1:.4f}")
+    after = expected_calibration_error(probabilities, right) if scores else 0.0
+    report(f"int8 model written to {out}: F1 {int8_f1:.4f}, float {float_f1:.4f}, before the threshold {cut}")
     return Quality(float_f1, int8_f1, before, after)
 
 

@@ -45,6 +45,7 @@ class ModelConfig:
         window, overlap, pieces: see `encode.Coding`.
         transitions: (tags + 1, tags) decoding scores, None for plain BIO.
         calibration: (slope, offset) from the log odds of a raw score to those of the calibrated one.
+        threshold: events with a lower calibrated score are left out.
         learnt: the parts of the split it was trained on.
         digests: file name -> SHA-256.
     """
@@ -57,6 +58,7 @@ class ModelConfig:
     pieces: str
     transitions: Floats | None
     calibration: tuple[float, float]
+    threshold: float
     learnt: tuple[str, ...]
     digests: dict[str, str]
 
@@ -93,6 +95,7 @@ class ModelConfig:
                 pieces=str(facts["pieces"]),
                 transitions=transitions,
                 calibration=(float(slope), float(offset)),
+                threshold=float(facts["threshold"]),
                 learnt=tuple(facts["learnt"]),
                 digests=dict(facts["digests"]),
             )
@@ -114,6 +117,7 @@ class ModelConfig:
             "pieces": self.pieces,
             "transitions": table,
             "calibration": list(self.calibration),
+            "threshold": self.threshold,
             "learnt": list(self.learnt),
             "digests": self.digests,
         }
@@ -155,6 +159,9 @@ class Tagger:
         starts = [start for start, _ in bounds]
         events = []
         for span, raw in decode(scores, self.config.types, self.config.modalities, self.config.transitions):
+            score = calibrated(raw, self.config.calibration)
+            if score < self.config.threshold:
+                continue
             sentence = bounds[bisect_right(starts, span.start) - 1]
             events.append(
                 Event(
@@ -162,7 +169,7 @@ class Tagger:
                     trigger=text[span.start : span.end],
                     start=span.start,
                     end=span.end,
-                    score=round(calibrated(raw, self.config.calibration), 4),
+                    score=round(score, 4),
                     modality=span.modality,
                     sentence=(sentence[0], max(sentence[1], span.end)),
                 )
@@ -175,7 +182,7 @@ class Tagger:
             yield self.tag(text, id=str(at))
 
     def spans(self, text: str) -> list[tuple[Span, float]]:
-        """Return the spans of a text with their raw, uncalibrated scores: what calibration is fitted on."""
+        """Return all spans of a text with raw scores, neither calibrated nor cut: what calibration is fitted on."""
         scores = read(encode(text, self._coding), self._run, self._coding)
         return decode(scores, self.config.types, self.config.modalities, self.config.transitions)
 
