@@ -14,7 +14,7 @@ from eventx import ModelError
 from eventx.tagger import calibrated, shipped
 from eventx.text import words
 
-SENTENCE = "Militants fled the city after warplanes bombed it."
+SENTENCE = "Thousands of civilians fled the town after the air strikes."
 FILLER = "The council met on Tuesday to discuss the price of bread and the new road to the market. "
 
 
@@ -74,7 +74,7 @@ def test_the_shipped_model_knows_the_five_types(tagger):
 
 def test_a_trigger_is_found_wherever_it_stands(tagger):
     alone = [(event.type, event.trigger) for event in tagger.tag(SENTENCE).events]
-    assert alone == [("flight", "fled"), ("airstrike", "bombed")]
+    assert alone == [("flight", "fled"), ("airstrike", "air strikes")]
     for before in (0, 3, 10, 40):
         lead = FILLER * before
         text = f"{lead}{SENTENCE} {FILLER * 5}"
@@ -90,7 +90,10 @@ def test_a_trigger_is_found_anywhere_in_fifty_thousand_words(tagger):
         document = tagger.tag(text)
         assert document.chars_read == len(text)
         start = len(FILLER) * place
-        assert [(e.type, e.start - start) for e in document.events] == [("flight", 10), ("airstrike", 36)]
+        found = [(e.type, e.trigger, e.start - start) for e in document.events]
+        assert found == [
+            (kind, word, SENTENCE.index(word)) for kind, word in (("flight", "fled"), ("airstrike", "air strikes"))
+        ]
 
 
 def test_neighbours_and_order_change_nothing(tagger, seeds):

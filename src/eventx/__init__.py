@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from eventx.spans import Document, Event, Span
@@ -16,16 +15,20 @@ from eventx.spans import Document, Event, Span
 if TYPE_CHECKING:
     from eventx.tagger import ModelError, Tagger, load
 
-try:
-    __version__ = version("eventx")
-except PackageNotFoundError:
-    __version__ = "0+unknown"
+    __version__: str
 
 __all__ = ["Document", "Event", "ModelError", "Span", "Tagger", "__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the tagger when it is first asked for: `eventx --help` needs neither it nor numpy."""
+    """Import the tagger and look up the version when first asked for: commands that need neither start faster."""
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("eventx")
+        except PackageNotFoundError:
+            return "0+unknown"
     if name in ("ModelError", "Tagger", "load"):
         from eventx import tagger
 

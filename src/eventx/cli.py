@@ -122,14 +122,24 @@ def check(
         list[Path] | None,
         typer.Argument(metavar="[FILE]...", help="Label files. Default: labels/*.jsonl.", show_default=False),
     ] = None,
-    split: SplitOption = SPLIT,
+    split: Annotated[
+        Path | None,
+        typer.Option(
+            "--split",
+            metavar="FILE",
+            help="The split file. Default: labels/split.tsv, unless label files are named.",
+            show_default=False,
+        ),
+    ] = None,
     texts: TextsOption = None,
 ) -> None:
     """List every fault of label files and their split, with file, line and what to do; exit code 1 if there is one."""
     from eventx import labels
 
     paths = _label_files(files)
-    faults = labels.check(paths, texts=_folder(texts), split=split if split.is_file() else None)
+    if split is None and not files and SPLIT.is_file():
+        split = SPLIT
+    faults = labels.check(paths, texts=_folder(texts), split=split)
     for fault in faults:
         typer.echo(str(fault))
     if faults:
@@ -139,7 +149,7 @@ def check(
     unseen = sum(article.text is None for article in articles)
     mentions = sum(len(article.spans) for article in articles)
     line = f"no faults: {len(articles)} documents, {mentions} mentions"
-    line += f"; split: {split}" if split.is_file() else "; no split file"
+    line += f"; split: {split}" if split else "; no split checked"
     typer.echo(line + (f"; {unseen} checked without their text (--texts DIR)" if unseen else ""))
 
 
