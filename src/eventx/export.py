@@ -184,14 +184,18 @@ def quantise(source: Path, target: Path) -> None:
     """Write the int8 version of a float graph, with ONNX Runtime's own fusions already made."""
     with tempfile.TemporaryDirectory() as place:
         step = Path(place) / "step.onnx"
-        quantize_dynamic(
-            str(source),
-            str(step),
-            op_types_to_quantize=["MatMul"],
-            per_channel=True,
-            reduce_range=True,
-            weight_type=QuantType.QInt8,
-        )
+        logging.disable(logging.WARNING)  # advice to infer shapes first, which this graph does not need
+        try:
+            quantize_dynamic(
+                str(source),
+                str(step),
+                op_types_to_quantize=["MatMul"],
+                per_channel=True,
+                reduce_range=True,
+                weight_type=QuantType.QInt8,
+            )
+        finally:
+            logging.disable(logging.NOTSET)
         model = onnx.load(str(step))
         _quantise_embeddings(model)
         onnx.save(model, str(step))
