@@ -434,19 +434,9 @@ def _evaluate(
     """Score models, and baselines fitted on the train part, on one part of the split."""
     from eventx import labels
 
-    assigned = labels.read_split(split)
-    wanted = {part, "train"} if with_baselines else {part}
-    articles = [a for path in files for a in labels.read(path, texts=texts, need_text=False)]
-    articles = [article for article in articles if article.id in assigned and assigned[article.id].part in wanted]
-    missing = [article.id for article in articles if article.text is None]
-    if missing:
-        raise labels.LabelError(
-            f"{len(missing)} texts are not here (first: {missing[0]}); name their folder with --texts"
-        )
-    scored = labels.part(articles, assigned, part)
-    if not scored:
-        parts = sorted({entry.part for entry in assigned.values()})
-        raise labels.LabelError(f"{split}: no document in the part {part!r}; its parts: {', '.join(parts)}")
+    if with_baselines and part == "train":
+        raise labels.LabelError("--baselines are fitted on the part 'train'; score them on another part")
+    parts = labels.read_parts(files, split, {part, "train"} if with_baselines else {part}, texts=texts)
     systems: dict[str, Any] = {}
     for model in models:
         tagger = _load(model)
@@ -454,8 +444,8 @@ def _evaluate(
         if part in tagger.config.learnt:
             _say(f"warning: {tagger.name} has learnt from the part {part!r}; its score there says little")
     if with_baselines:
-        systems |= room.baselines(labels.part(articles, assigned, "train"))
-    return room.evaluate(scored, systems, title=f"the part {part} of {split}")
+        systems |= room.baselines(parts["train"])
+    return room.evaluate(parts[part], systems, title=f"the part {part} of {split}")
 
 
 def _export(run: Path, output: Path, name: str, learnt: list[Any], dev: list[Any]) -> None:

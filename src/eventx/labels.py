@@ -169,6 +169,38 @@ def part(articles: Iterable[Article], split: Mapping[str, Assignment], name: str
     return [article for article in articles if article.id in split and split[article.id].part == name]
 
 
+def read_parts(
+    paths: Sequence[Path], split: Path, names: Iterable[str], *, texts: Path | None = None
+) -> dict[str, list[Article]]:
+    """Read the articles of some parts of a split, with their texts; texts of other parts may be missing.
+
+    Args:
+        paths: label files.
+        split: the split file.
+        names: of the parts.
+        texts: as for `read`.
+
+    Raises:
+        LabelError: at the first fault, if a needed text is missing, or if a part has no document.
+    """
+    assigned = read_split(split)
+    wanted = set(names)
+    articles = [article for path in paths for article in read(path, texts=texts, need_text=False)]
+    articles = [article for article in articles if article.id in assigned and assigned[article.id].part in wanted]
+    missing = [article.id for article in articles if article.text is None]
+    if missing:
+        raise LabelError(
+            f"the texts of {len(missing)} of {len(articles)} documents are not here (first: {missing[0]}); "
+            f"name the folder that holds them as <id>.txt with --texts"
+        )
+    parts = {name: part(articles, assigned, name) for name in sorted(wanted)}
+    for name, members in parts.items():
+        if not members:
+            known = ", ".join(sorted({entry.part for entry in assigned.values()}))
+            raise LabelError(f"the part {name!r} of {split} has no document in the label files; its parts: {known}")
+    return parts
+
+
 def near_duplicates(texts: Mapping[str, str]) -> dict[str, str]:
     """Group near-duplicate texts: id -> the smallest id of its group.
 

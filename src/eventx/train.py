@@ -179,27 +179,9 @@ def articles_of(config: TrainConfig, texts: Path | None) -> tuple[list[Article],
     """Return what a configuration trains on and what it scores after each epoch.
 
     Raises:
-        LabelError: if labels or texts are faulty or missing.
-        TrainError: if a part is empty, or shares a near-duplicate group with the dev part.
+        LabelError: if labels or texts are faulty or missing, or a part is empty.
     """
-    split = labels.read_split(config.split)
-    wanted = {*config.train, config.dev} - {""}
-    articles: list[Article] = []
-    for path in config.labels:
-        found = labels.read(path, texts=texts, need_text=False)
-        articles += [a for a in found if a.id in split and split[a.id].part in wanted]
-    missing = [article.id for article in articles if article.text is None]
-    if missing:
-        raise labels.LabelError(
-            f"the texts of {len(missing)} of {len(articles)} documents are not here (first: {missing[0]}); "
-            f"name the folder that holds them as <id>.txt with --texts"
-        )
-    parts = {name: labels.part(articles, split, name) for name in wanted}
-    for name, members in parts.items():
-        if not members:
-            raise TrainError(
-                f"the part {name!r} of {config.split} has no document in {', '.join(map(str, config.labels))}"
-            )
+    parts = labels.read_parts(config.labels, config.split, {*config.train, config.dev} - {""}, texts=texts)
     return [article for name in config.train for article in parts[name]], parts.get(config.dev, [])
 
 
