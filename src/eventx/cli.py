@@ -63,10 +63,10 @@ class Format(StrEnum):
 
 @app.command(
     epilog="**Examples**\n\n"
-    "`eventx tag article.txt` - highlighted text and a table of its events\n\n"
-    "`eventx tag news/*.txt --format jsonl > events.jsonl` - a line of JSON a document\n\n"
-    "`cat article.txt | eventx tag -` - from another program\n\n"
-    "`eventx tag article.txt --model runs/news/model` - with a model of your own"
+    "`eventx tag article.txt` # highlighted text and a table of its events\n\n"
+    "`eventx tag news/*.txt --format jsonl > events.jsonl` # a line of JSON a document\n\n"
+    "`cat article.txt | eventx tag -` # from another program\n\n"
+    "`eventx tag article.txt --model runs/news/model` # with a model of your own"
 )
 def tag(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Text files in UTF-8; - is standard input.")],
@@ -114,8 +114,8 @@ def tag(
 
 
 @app.command(
-    epilog="**Examples**\n\n`eventx check` - every label file under labels/ and the split\n\n"
-    "`eventx check --texts DIR` - with the texts at hand, offsets are checked against them"
+    epilog="**Examples**\n\n`eventx check` # every label file under labels/ and the split\n\n"
+    "`eventx check --texts DIR` # with the texts at hand, offsets are checked against them"
 )
 def check(
     files: Annotated[
@@ -154,10 +154,10 @@ def check(
 
 
 @app.command(
-    epilog="**Examples**\n\n`eventx train configs/seeds.toml` - from the committed labels alone, in minutes\n\n"
-    "`eventx train configs/news.toml --texts DIR` - everything; DIR holds the news texts\n\n"
-    "`eventx train configs/news.toml --texts DIR --resume` - go on where it was stopped\n\n"
-    "`eventx tag article.txt --model runs/seeds/model` - use the result"
+    epilog="**Examples**\n\n`eventx train configs/seeds.toml` # from the committed labels alone, in minutes\n\n"
+    "`eventx train configs/news.toml --texts DIR` # everything; DIR holds the news texts\n\n"
+    "`eventx train configs/news.toml --texts DIR --resume` # go on where it was stopped\n\n"
+    "`eventx tag article.txt --model runs/seeds/model` # use the result"
 )
 def train(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file; see configs/.")],
@@ -204,9 +204,9 @@ def export(
 
 
 @app.command(
-    epilog="**Examples**\n\n`eventx evaluate --part dev --texts DIR --baselines` - the shipped model and baselines\n\n"
-    "`eventx evaluate --part dev --texts DIR -m runs/a/model -m runs/b/model` - two models\n\n"
-    "`eventx evaluate --leave-one-out configs/seeds.toml` - train on all articles but one, five times"
+    epilog="**Examples**\n\n`eventx evaluate --part dev --texts DIR --baselines` # the shipped model and baselines\n\n"
+    "`eventx evaluate --part dev --texts DIR -m runs/a/model -m runs/b/model` # two models\n\n"
+    "`eventx evaluate --leave-one-out configs/seeds.toml` # train on all articles but one, five times"
 )
 def evaluate(
     model: Annotated[
