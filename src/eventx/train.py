@@ -417,19 +417,25 @@ class _Follow(TrainerCallback):
         self.started = time.monotonic()
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
-        """Score and report."""
+        """Score the dev part."""
+        if not self.dev:
+            return
+        self.net.eval()
+        if self.average:
+            self.average.swap()
+        found = [predict(self.net, self.coding, article.text or "", bf16=self.bf16) for article in self.dev]
+        if self.average:
+            self.average.swap()
+        self.net.train()
+        self.scores[round(state.epoch)] = count([article.spans for article in self.dev], found).f1
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **others: Any) -> None:
+        """Report the epoch that ended: its loss is logged after its scores are there."""
+        if not logs or "loss" not in logs:
+            return
         epoch = round(state.epoch)
-        losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
-        line = f"epoch {epoch}/{self.config.epochs}  loss {losses[-1]:.4f}" if losses else f"epoch {epoch}"
-        if self.dev:
-            self.net.eval()
-            if self.average:
-                self.average.swap()
-            found = [predict(self.net, self.coding, article.text or "", bf16=self.bf16) for article in self.dev]
-            if self.average:
-                self.average.swap()
-            self.net.train()
-            self.scores[epoch] = count([article.spans for article in self.dev], found).f1
+        line = f"epoch {epoch}/{self.config.epochs}  loss {float(logs['loss']):.4f}"
+        if epoch in self.scores:
             line += f"  {self.config.dev} F1 {self.scores[epoch]:.4f}"
         self.report(f"{line}  {time.monotonic() - self.started:.0f} s")
 
