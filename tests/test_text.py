@@ -56,6 +56,7 @@ def test_words(text, expected):
         ("The U.S. Army attacked.", ["The U.S. Army attacked."]),
         ("Headline\n\nText here", ["Headline", "Text here"]),
         ("“We flee.” He left.", ["“We flee.”", "He left."]),
+        ("The battle: pp. 287 and p. 9. It fell.", ["The battle: pp. 287 and p. 9.", "It fell."]),
         ("Mr.\nBrown", ["Mr.", "Brown"]),
         (" \n ", []),
     ],

@@ -2,8 +2,8 @@
 
 The graph takes one input, `ids` (batch, tokens), windows of equal length; it gives `tags` and `modalities`, both
 (batch, tokens, classes). Attention becomes ONNX Runtime's fused operator. Matrix products are quantised dynamically,
-signed 8 bits per output channel; on processors without VNNI instructions such products can saturate. Word embeddings are
-quantised a row at a time.
+signed 8 bits per output channel; on processors without VNNI instructions such products can saturate. Word embeddings
+are quantised a row at a time.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ _CLOSERS = "\"'”’)]"
 # A full stop after one of these, or after a single capital, ends no sentence.
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Gen|Lt|Col|Maj|Capt|Cmdr|Sgt|Brig|Adm|Rev|Sen|Rep|Gov|Pres|Hon|Jr|Sr|Messrs|Amb|"
-    r"vs|Inc|Ltd|Co|Corp|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept|Sep|Oct|Nov|Dec|Mt|Ft|al|etc|e\.g|i\.e)"
+    r"vs|Inc|Ltd|Co|Corp|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept|Sep|Oct|Nov|Dec|Mt|Ft|al|etc|pp|p|vol|e\.g|i\.e)"
     r"|(?<!\w)(?:[A-Z]\.)*[A-Z])\.$"
 )
 
