@@ -2,7 +2,7 @@
 
 >>> import eventx
 >>> tagger = eventx.load()
->>> [event.type for event in tagger.tag("Warplanes bombed the town as families fled.").events]
+>>> [event.type for event in tagger.tag("Air strikes hit the town as families fled.").events]
 ['airstrike', 'flight']
 """
 
