@@ -40,9 +40,9 @@ def make_checkpoint(folder: Path, run: Path | None) -> None:
     """Write a token-classification checkpoint of the same encoder for the pipeline."""
     from transformers import AutoModelForTokenClassification, AutoTokenizer
 
-    from eventx import network, train
+    from eventx import network, recipe, train
 
-    place = train.encoder_place(train.ENCODER_PACKAGE)
+    place = train.encoder_place(recipe.ENCODER_PACKAGE)
     model = AutoModelForTokenClassification.from_pretrained(place, num_labels=11)
     if run is not None:
         trained = network.load(run)

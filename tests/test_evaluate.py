@@ -72,9 +72,9 @@ def test_the_threshold_maximises_f1():
 
 @pytest.mark.slow
 def test_leave_one_out_trains_on_the_others_only(root, monkeypatch):
-    from eventx import train
+    from eventx import recipe, train
 
-    config = train.TrainConfig.read(root / "tests" / "data" / "tiny.toml")
+    config = recipe.TrainConfig.read(root / "tests" / "data" / "tiny.toml")
     seen = []
     genuine = train.train
 

@@ -11,10 +11,10 @@ import eventx
 
 SOURCE = Path(eventx.__file__).parent
 FLOORS = [
-    {"spans", "schema", "text"},
+    {"spans", "schema", "text", "recipe"},
     {"labels", "encode", "metrics", "reading", "writing", "network"},
-    {"notes", "tagger", "train", "baselines"},
-    {"calibrate", "export", "evaluate"},
+    {"notes", "tagger", "train", "baselines", "unlabelled"},
+    {"calibrate", "export", "evaluate", "pretrain", "distil", "crossfit"},
     {"cli"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

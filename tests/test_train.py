@@ -11,13 +11,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:::torch", "ignore:::copyreg", "i
 from safetensors.torch import load_file  # noqa: E402
 
 import eventx  # noqa: E402
-from eventx import export, labels, metrics, network, train  # noqa: E402
+from eventx import export, labels, metrics, network, recipe, train  # noqa: E402
 from eventx.encode import allowed  # noqa: E402
 
 
 @pytest.fixture
 def tiny_config(root):
-    return train.TrainConfig.read(root / "tests" / "data" / "tiny.toml")
+    return recipe.TrainConfig.read(root / "tests" / "data" / "tiny.toml")
 
 
 def write(tmp_path, text):
@@ -46,26 +46,26 @@ GOOD = 'labels = ["a.jsonl"]\nsplit = "s.tsv"\ntrain = ["train"]\n'
     ],
 )
 def test_a_bad_configuration_is_refused(tmp_path, text, what):
-    with pytest.raises(train.TrainError, match=r"c\.toml: ") as caught:
-        train.TrainConfig.read(write(tmp_path, text))
+    with pytest.raises(recipe.RecipeError, match=r"c\.toml: ") as caught:
+        recipe.TrainConfig.read(write(tmp_path, text))
     assert what in str(caught.value)
 
 
 def test_a_missing_configuration_is_refused(tmp_path):
-    with pytest.raises(train.TrainError, match="no such configuration file"):
-        train.TrainConfig.read(tmp_path / "none.toml")
+    with pytest.raises(recipe.RecipeError, match="no such configuration file"):
+        recipe.TrainConfig.read(tmp_path / "none.toml")
 
 
 @pytest.mark.parametrize("name", ["news.toml", "seeds.toml"])
 def test_the_committed_configurations_are_sound(root, name):
-    config = train.TrainConfig.read(root / "configs" / name)
+    config = recipe.TrainConfig.read(root / "configs" / name)
     assert all(path.is_file() for path in config.labels)
     assert config.dev not in config.train
 
 
 def test_news_needs_its_texts(root):
     with pytest.raises(labels.LabelError, match="--texts"):
-        train.articles_of(train.TrainConfig.read(root / "configs" / "news.toml"), None)
+        train.articles_of(recipe.TrainConfig.read(root / "configs" / "news.toml"), None)
 
 
 def test_the_crf_loss_is_the_exact_likelihood():
@@ -112,9 +112,9 @@ def test_a_run_is_repeatable_and_resuming_changes_nothing(tiny_config, tmp_path)
     train.train(config, articles, (), tmp_path / "again")
     with pytest.raises(StoppedError):
         train.train(config, articles, (), tmp_path / "broken", report=stop)
-    with pytest.raises(train.TrainError, match="--resume"):
+    with pytest.raises(recipe.RecipeError, match="--resume"):
         train.train(config, articles, (), tmp_path / "broken")
-    with pytest.raises(train.TrainError, match="another configuration"):
+    with pytest.raises(recipe.RecipeError, match="another configuration"):
         train.train(dataclasses.replace(config, seed=2), articles, (), tmp_path / "broken", resume=True)
     train.train(config, articles, (), tmp_path / "broken", resume=True)
     whole = load_file(tmp_path / "whole" / "network.safetensors")
@@ -122,7 +122,7 @@ def test_a_run_is_repeatable_and_resuming_changes_nothing(tiny_config, tmp_path)
         other = load_file(tmp_path / name / "network.safetensors")
         assert whole.keys() == other.keys()
         assert all(torch.equal(whole[key], other[key]) for key in whole), name
-    with pytest.raises(train.TrainError, match="no checkpoint to resume"):
+    with pytest.raises(recipe.RecipeError, match="no checkpoint to resume"):
         train.train(config, articles, (), tmp_path / "whole", resume=True)
 
 

@@ -49,6 +49,15 @@ LabelsOption = Annotated[
     list[Path] | None,
     typer.Option("--labels", metavar="FILE", help="A label file; may be given several times. Default: labels/*.jsonl."),
 ]
+UnlabelledOption = Annotated[
+    list[Path],
+    typer.Option(
+        "--unlabelled",
+        metavar="FILE",
+        help="JSON Lines with a `text` each, plain, .xz or .gz; may be given several times.",
+        show_default=False,
+    ),
+]
 SplitOption = Annotated[Path, typer.Option("--split", metavar="FILE", help="The split file.")]
 SPLIT = Path("labels/split.tsv")
 
@@ -177,13 +186,85 @@ def train(
     room = _room("train")
     place = run or Path("runs") / config.stem
     with _errors():
-        settings = room.TrainConfig.read(config)
+        settings = _room("recipe").TrainConfig.read(config)
         learnt, dev = room.articles_of(settings, _folder(texts))
         mentions = sum(len(article.spans) for article in learnt)
         _say(f"training on {len(learnt)} documents with {mentions} mentions; dev: {len(dev)} documents; into {place}")
         history = room.train(settings, learnt, dev, place, resume=resume, report=_say)
         _say(f"trained in {history['seconds']:.0f} s")
         _export(place, place / "model", config.stem, learnt, dev)
+
+
+@app.command(
+    epilog="**Example**\n\n`eventx pretrain configs/pretrain.toml --unlabelled news.jsonl.xz --output runs/encoder`"
+)
+def pretrain(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file; see configs/.")],
+    unlabelled: UnlabelledOption,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="The encoder folder to write.")],
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in it.")] = False,
+) -> None:
+    """Go on pre-training an encoder on unlabelled text; `eventx train` takes the folder as its `encoder`."""
+    room = _room("pretrain")
+    with _errors():
+        settings = _room("recipe").PretrainConfig.read(config)
+        corpus = _room("unlabelled").read(unlabelled, room.coding_of(settings))
+        _say(f"pre-training on {len(corpus):,} documents with {int(corpus.bounds[-1]):,} tokens; into {output}")
+        history = room.pretrain(settings, corpus, output, resume=resume, report=_say)
+    _say(f"pre-trained in {history['seconds']:.0f} s; name it in a recipe: encoder = {str(output)!r}")
+
+
+@app.command(
+    epilog="**Example**\n\n`eventx distil configs/distil.toml --unlabelled news.jsonl.xz --texts DIR` # teachers: a run"
+)
+def distil(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file; see configs/.")],
+    unlabelled: UnlabelledOption,
+    texts: TextsOption = None,
+    run: Annotated[
+        Path | None,
+        typer.Option("--run", metavar="DIR", help="The run folder. Default: runs/ and the configuration's name."),
+    ] = None,
+) -> None:
+    """Distil the members of a run into one network, through unlabelled text, and export it; what was begun goes on."""
+    room, training = _room("distil"), _room("train")
+    place = run or Path("runs") / config.stem
+    with _errors():
+        settings = _room("recipe").DistilConfig.read(config)
+        teachers, taught = room.teachers_of(settings)
+        learnt, dev = training.articles_of(taught, _folder(texts))
+        corpus = _room("unlabelled").read(unlabelled, training.coding_of(taught))
+        _say(f"distilling {len(teachers)} teachers on {len(corpus):,} unlabelled documents; into {place}")
+        history = room.distil(settings, learnt, dev, corpus, place, report=_say)
+        _say(f"distilled in {history['seconds']:.0f} s")
+        _export(place, place / "model", config.stem, learnt, dev)
+
+
+@app.command(
+    epilog="**Example**\n\n`eventx crossfit configs/news.toml --texts DIR --jobs 2 --output runs/readings.jsonl`"
+)
+def crossfit(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file; see configs/.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The readings to write.")],
+    texts: TextsOption = None,
+    folds: Annotated[int, typer.Option("--folds", min=2, help="Folds by near-duplicate group.")] = 5,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Networks a fold.")] = 3,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Networks trained at a time.")] = 1,
+) -> None:
+    """Read every labelled article with networks that did not learn from it: where they dispute a label, look again.
+
+    The recipe's train parts are folded; its dev part and `test` are read by the networks of all folds.
+    """
+    room = _room("crossfit")
+    with _errors():
+        settings = _room("recipe").TrainConfig.read(config)
+        readings, gold = room.of_recipe(settings, _folder(texts), folds=folds, seeds=seeds, jobs=jobs, report=_say)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        room.write(readings, output)
+    from eventx import metrics
+
+    found = metrics.count(gold, [[span for span, _ in reading.ensemble] for reading in readings])
+    typer.echo(f"{output}: {len(readings)} documents; F1 of the networks together {found.f1:.4f}")
 
 
 @app.command(epilog="**Example**\n\n`eventx export runs/news --output models/news-small --texts DIR`")
@@ -245,7 +326,7 @@ def evaluate(
     room = _room("evaluate")
     with _errors():
         if leave_one_out is not None:
-            settings = _room("train").TrainConfig.read(leave_one_out)
+            settings = _room("recipe").TrainConfig.read(leave_one_out)
             report = room.leave_one_out(settings, _folder(texts), report=_say)
         else:
             report = _evaluate(room, model or [None], part, _label_files(labels), split, _folder(texts), baselines)
@@ -255,7 +336,11 @@ def evaluate(
         output.write_text(text, encoding="utf-8")
 
 
-@app.command("split", epilog="**Example**\n\n`eventx split --texts DIR --held-out 150 --folds labels/seeds.jsonl`")
+@app.command(
+    "split",
+    epilog="**Examples**\n\n`eventx split --texts DIR --held-out 150 --folds labels/seeds.jsonl`\n\n"
+    "`eventx split --texts DIR --extend train` # labels came in; the parts stay as they are",
+)
 def make_split(
     labels: LabelsOption = None,
     texts: TextsOption = None,
@@ -269,10 +354,30 @@ def make_split(
     seed: Annotated[int, typer.Option("--seed", help="Of the draw.")] = 13,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The split file to write.")] = SPLIT,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing split.")] = False,
+    extend: Annotated[
+        str | None,
+        typer.Option(
+            "--extend",
+            metavar="PART",
+            help="Only add documents that the split lacks, to this part.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Draw a split by document and near-duplicate group. Documents marked `enriched` in their source only train."""
     from eventx import labels as room
 
+    if extend is not None:
+        with _errors():
+            known = room.read_split(output)
+            every = [a for path in _label_files(labels) for a in room.read(path, texts=_folder(texts), need_text=False)]
+            longer, barred = room.extend_split(known, every, extend)
+            room.write_split(longer, output)
+        typer.echo(f"{output}: {len(longer) - len(known)} documents added to {extend}")
+        if barred:
+            _say(f"left out as near-duplicates of documents in other parts; drop their labels: {', '.join(barred)}")
+            raise typer.Exit(FAULTY)
+        return
     with _errors():
         if output.exists() and not force:
             raise room.LabelError(

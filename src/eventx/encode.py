@@ -38,6 +38,8 @@ class Coding:
         overlap: tokens that neighbouring windows share at least.
         first: id of the special token before a window's tokens, `last`: of the one behind them.
         pieces: which word pieces speak for a word, "all" (their mean) or "first".
+        lead: tokens of the text's beginning that stand before each later window, as context, behind a `last` of their
+            own.
     """
 
     tokenizer: Tokenizer
@@ -46,9 +48,10 @@ class Coding:
     first: int
     last: int
     pieces: str = "all"
+    lead: int = 0
 
     @classmethod
-    def of(cls, tokenizer: Tokenizer, *, window: int, overlap: int, pieces: str) -> Coding:
+    def of(cls, tokenizer: Tokenizer, *, window: int, overlap: int, pieces: str, lead: int = 0) -> Coding:
         """Return a coding whose tokenizer neither cuts nor pads, with the special tokens it puts around a text.
 
         Raises:
@@ -61,7 +64,7 @@ class Coding:
             raise ValueError(
                 f"the tokenizer puts {len(around)} special tokens around a text, expected one on each side"
             )
-        return cls(tokenizer, window, overlap, around[0], around[1], pieces)
+        return cls(tokenizer, window, overlap, around[0], around[1], pieces, lead)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,28 +134,49 @@ def encode(text: str, coding: Coding) -> Encoded:
         words=bounds,
         ids=np.array(coded.ids, dtype=np.int64),
         word_of=np.array(coded.word_ids, dtype=np.int64),
-        windows=windows(len(coded.ids), coding.window - 2, coding.overlap),
+        windows=lay(len(coded.ids), coding),
     )
 
 
+def lay(tokens: int, coding: Coding) -> list[tuple[int, int]]:
+    """Lay windows over `tokens` tokens of a text, leaving room in each for special tokens and the text's beginning."""
+    size = coding.window - 2
+    if tokens > size and coding.lead:
+        size -= coding.lead + 1
+    return windows(tokens, size, coding.overlap)
+
+
+def before(start: int, coding: Coding) -> int:
+    """Return how many token ids stand before the first one of a window that begins at token `start`."""
+    return 1 + (min(coding.lead, start) + 1 if coding.lead and start else 0)
+
+
 def window_ids(encoded: Encoded, coding: Coding) -> list[Ints]:
-    """Return each window's token ids between its two special tokens."""
-    return [np.concatenate(([coding.first], encoded.ids[start:end], [coding.last])) for start, end in encoded.windows]
+    """Return each window's token ids between special tokens, the text's beginning before those of later windows."""
+    made = []
+    for start, end in encoded.windows:
+        parts = [np.array([coding.first]), encoded.ids[start:end], np.array([coding.last])]
+        if coding.lead and start:
+            parts[1:1] = [encoded.ids[: min(coding.lead, start)], parts[2]]
+        made.append(np.concatenate(parts).astype(np.int64))
+    return made
 
 
 def read(encoded: Encoded, runner: Runner, coding: Coding) -> WordScores:
-    """Run a model over a text's windows and gather what it says of each word.
+    """Run a model over a text's windows and gather what it says of each word, as `gather` does."""
+    return gather(encoded, runner(window_ids(encoded, coding)), coding)
+
+
+def gather(encoded: Encoded, outputs: Sequence[tuple[Floats, Floats]], coding: Coding) -> WordScores:
+    """Gather what a model says of each word of a text from the logits of its windows.
 
     A token's logits come from the window in which it stands furthest from an edge; a word's are the mean over its
     pieces, or its first piece's. A word without a token (control characters alone) is outside every event.
     """
-    outputs = runner(window_ids(encoded, coding))
-    kept = [
-        (tag[1 + low - start : 1 + high - start], modality[1 + low - start : 1 + high - start])
-        for (start, _), (low, high), (tag, modality) in zip(
-            encoded.windows, owned(encoded.windows), outputs, strict=True
-        )
-    ]
+    kept = []
+    for (start, _), (low, high), (tag, modality) in zip(encoded.windows, owned(encoded.windows), outputs, strict=True):
+        at = before(start, coding) - start
+        kept.append((tag[at + low : at + high], modality[at + low : at + high]))
     count = len(encoded.words)
     if not kept:
         return WordScores(encoded.words, np.zeros((count, 0), np.float32), np.zeros((count, 0), np.float32))

@@ -23,7 +23,7 @@ from eventx.tagger import Tagger
 from eventx.text import words
 
 if TYPE_CHECKING:
-    from eventx.train import TrainConfig
+    from eventx.recipe import TrainConfig
 
 System = Callable[[str], Sequence[Span]]
 _MEASURES = [
@@ -203,12 +203,12 @@ def leave_one_out(
 
     Raises:
         LabelError: as `train.articles_of` does.
-        TrainError: likewise; and if there are fewer than two parts.
+        RecipeError: likewise; and if there are fewer than two parts.
     """
-    from eventx import network, train
+    from eventx import network, recipe, train
 
     if len(config.train) < 2:
-        raise train.TrainError("leaving one out needs two parts or more in train")
+        raise recipe.RecipeError("leaving one out needs two parts or more in train")
     names = ("model", "trigger lexicon", "linear on word features")
     predicted: dict[str, list[Sequence[Span]]] = {name: [] for name in names}
     gold: list[Sequence[Span]] = []

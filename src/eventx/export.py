@@ -88,6 +88,7 @@ def export(
         window=facts.window,
         overlap=facts.overlap,
         pieces=facts.pieces,
+        lead=facts.lead,
         transitions=net.transitions() if net.crf is not None else None,
         calibration=(1.0, 0.0),
         threshold=0.0,

@@ -28,6 +28,8 @@ from eventx.text import words
 
 FOLD = "fold-"
 """A split named `fold-K` is the K-th cross-validation fold."""
+PARTS = ("train", "dev", "test", "written")
+"""The other parts of a split; `written` holds articles made up for training, which no score of news counts."""
 _NEAR_DUPLICATE = 0.15
 _SHINGLE = 5
 
@@ -148,9 +150,9 @@ def read_split(path: Path) -> dict[str, Assignment]:
         fields = line.split("\t")
         if number == 1 and fields == ["id", "group", "part"]:
             continue
-        if len(fields) != 3 or not (fields[2] in ("train", "dev", "test") or fields[2].startswith(FOLD)):
+        if len(fields) != 3 or not (fields[2] in PARTS or fields[2].startswith(FOLD)):
             raise LabelError(
-                f"{path}:{number}: {line!r} is not `id<TAB>group<TAB>train|dev|test|fold-K`; correct the line"
+                f"{path}:{number}: {line!r} is not `id<TAB>group<TAB>{'|'.join(PARTS)}|fold-K`; correct the line"
             )
         if fields[0] in split:
             raise LabelError(f"{path}:{number}: document {fields[0]!r} comes twice; drop one line")
@@ -274,6 +276,41 @@ def make_split(
         if open_parts:
             counts[open_parts[0]] += len(members[key])
     return {name: Assignment(group[name], parts[group[name]]) for name in texts}
+
+
+def extend_split(
+    split: Mapping[str, Assignment], articles: Sequence[Article], name: str
+) -> tuple[dict[str, Assignment], list[str]]:
+    """Put the articles that a split does not know yet into its part `name`; nothing else in it changes.
+
+    Args:
+        split: the split as it is.
+        articles: all documents, old and new, with their texts where these are at hand.
+        name: the part for the new ones.
+
+    Returns:
+        The longer split, and the ids that cannot join it: near-duplicates of a document in another part.
+
+    Raises:
+        LabelError: if a new document's text is missing.
+    """
+    new = [article.id for article in articles if article.id not in split]
+    texts = {article.id: article.text for article in articles if article.text is not None}
+    missing = [article for article in new if article not in texts]
+    if missing:
+        raise LabelError(f"document {missing[0]!r}: its text is needed to find near-duplicates; name --texts")
+    groups = near_duplicates(texts)
+    members: defaultdict[str, list[str]] = defaultdict(list)
+    for article, group in groups.items():
+        members[group].append(article)
+    longer, barred = dict(split), []
+    for article in new:
+        known = [split[other] for other in members[groups[article]] if other in split]
+        if any(entry.part != name for entry in known):
+            barred.append(article)
+        else:
+            longer[article] = Assignment(known[0].group if known else groups[article], name)
+    return longer, barred
 
 
 def digest(data: bytes) -> str:

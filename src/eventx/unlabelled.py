@@ -1,0 +1,114 @@
+"""Text without labels: JSON Lines with a `text` each, turned into token ids once. The only reader of that format.
+
+A corpus is one run of token ids with the bounds of its documents. `save` keeps it in one `.npz` file, which `read`
+takes too: a corpus is tokenised once, and its texts need not travel.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import lzma
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventx.encode import Coding, Encoded, Ints, lay, window_ids
+from eventx.text import words
+
+_BATCH = 256
+
+
+class UnlabelledError(ValueError):
+    """A file of unlabelled text that cannot be read; the message says which, and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Token ids of documents.
+
+    Attributes:
+        ids: (tokens,) of all documents, one after the other, without special tokens.
+        bounds: (documents + 1,) where each document begins in `ids`, and where the last one ends.
+    """
+
+    ids: NDArray[np.uint16]
+    bounds: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Return the number of documents."""
+        return len(self.bounds) - 1
+
+    def windows(self, coding: Coding) -> Iterator[Ints]:
+        """Yield the windows of all documents, special tokens included."""
+        for low, high in zip(self.bounds[:-1], self.bounds[1:], strict=True):
+            ids = self.ids[low:high].astype(np.int64)
+            yield from window_ids(Encoded([], ids, np.zeros(0, np.int64), lay(len(ids), coding)), coding)
+
+    def save(self, place: Path) -> None:
+        """Write the corpus to an `.npz` file."""
+        np.savez_compressed(place, ids=self.ids, bounds=self.bounds)
+
+
+def read(paths: Sequence[Path], coding: Coding) -> Corpus:
+    """Read files of unlabelled text.
+
+    Args:
+        paths: JSON Lines with a `text` a line, plain or `.xz` or `.gz`, or what `Corpus.save` wrote (`.npz`).
+        coding: whose tokenizer to use.
+
+    Raises:
+        UnlabelledError: if a file is missing or of another kind, a line holds no text, or the vocabulary has more than
+            65,536 pieces.
+    """
+    if not paths:
+        raise UnlabelledError("no unlabelled text is named; give JSON Lines with --unlabelled FILE")
+    if coding.tokenizer.get_vocab_size() > 1 << 16:
+        raise UnlabelledError("unlabelled text needs a vocabulary of at most 65,536 pieces; use another encoder")
+    parts = [_load(path) if path.suffix == ".npz" else _tokenise(_texts(path), coding) for path in paths]
+    sizes = np.concatenate([np.diff(part.bounds) for part in parts])
+    return Corpus(np.concatenate([part.ids for part in parts]), np.concatenate(([0], np.cumsum(sizes))))
+
+
+def _load(path: Path) -> Corpus:
+    """Read a saved corpus."""
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            return Corpus(kept["ids"], kept["bounds"])
+    except (OSError, ValueError, KeyError) as error:
+        raise UnlabelledError(f"{path}: not a corpus that eventx saved ({error}); name JSON Lines instead") from None
+
+
+def _tokenise(texts: Iterable[str], coding: Coding) -> Corpus:
+    """Turn texts into token ids, words as in `encode.encode`."""
+    ids: list[NDArray[np.uint16]] = []
+    waiting = iter(texts)
+    while some := list(islice(waiting, _BATCH)):
+        split = [[text[start:end] for start, end in words(text)] for text in some]
+        coded = coding.tokenizer.encode_batch_fast(split, is_pretokenized=True, add_special_tokens=False)
+        ids += [np.array(each.ids, dtype=np.uint16) for each in coded]
+    bounds = np.concatenate(([0], np.cumsum([len(each) for each in ids]))).astype(np.int64)
+    return Corpus(np.concatenate(ids) if ids else np.zeros(0, np.uint16), bounds)
+
+
+def _texts(path: Path) -> Iterator[str]:
+    """Yield the texts of a JSON Lines file."""
+    opened = {".xz": lzma.open, ".gz": gzip.open}.get(path.suffix, open)
+    try:
+        with opened(path, "rt", encoding="utf-8") as lines:  # type: ignore[operator]
+            for number, line in enumerate(lines, 1):
+                try:
+                    text = json.loads(line)["text"]
+                except (ValueError, KeyError, TypeError):
+                    raise UnlabelledError(
+                        f"{path}:{number}: not a JSON object with a `text`; correct the line"
+                    ) from None
+                yield text
+    except FileNotFoundError:
+        raise UnlabelledError(f"{path}: no such file; name JSON Lines with a `text` a line") from None
+    except (OSError, lzma.LZMAError, UnicodeDecodeError, EOFError) as error:
+        raise UnlabelledError(f"{path}: cannot be read ({error}); name JSON Lines, plain or .xz or .gz") from None
