@@ -1,5 +1,6 @@
 """Windows, word scores and decoding: against brute force, and on awkward text."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventx.encode import WordScores, allowed, decode, encode, owned, read, viterbi, windows
+from eventx.encode import WordScores, allowed, decode, encode, owned, read, viterbi, window_ids, windows
 from eventx.schema import MODALITIES, TYPES, tags
 
 NAMES = tags(list(TYPES))
@@ -97,3 +98,20 @@ def test_word_scores_do_not_depend_on_how_a_runner_batches(tiny):
     together = read(encoded, tiny._run, tiny._coding)
     apart = read(encoded, lambda ids: [tiny._run([one])[0] for one in ids], tiny._coding)
     assert np.array_equal(together.tags, apart.tags)
+
+
+@pytest.mark.parametrize("lead", [0, 5, 12])
+def test_each_token_is_read_in_its_own_place_behind_the_lead(tiny, lead):
+    coding = dataclasses.replace(tiny._coding, lead=lead, pieces="first")
+    encoded = encode("Militants fled Sirte as warplanes bombed the city. " * 40, coding)
+    rows = window_ids(encoded, coding)
+    assert all(len(ids) <= coding.window for ids in rows)
+    if lead:
+        assert all(list(ids[1 : 1 + lead]) == list(encoded.ids[:lead]) for ids in rows[2:])
+
+    def echo(windows):
+        return [(np.eye(2000, dtype=np.float32)[ids], np.zeros((len(ids), 3), np.float32)) for ids in windows]
+
+    scores = read(encoded, echo, coding)
+    first = np.flatnonzero(np.diff(encoded.word_of, prepend=-1))
+    assert np.array_equal(scores.tags.argmax(1), encoded.ids[first])

@@ -221,3 +221,24 @@ def test_triggers_are_of_known_types(root):
             assert isinstance(mark, Span)
             assert mark.label in TYPES
             assert article.text[mark.start : mark.end] == trigger
+
+
+def test_extending_a_split_changes_nothing_in_it():
+    def article(name, text):
+        return labels.Article(name, name, len(text), (), (), text)
+
+    old = article("a", " ".join(f"held{at}" for at in range(50)))
+    kept = article("b", " ".join(f"learnt{at}" for at in range(50)))
+    split = {"a": labels.Assignment("a", "test"), "b": labels.Assignment("b", "train")}
+    new = [
+        article("c", old.text + " more"),
+        article("d", kept.text + " more"),
+        article("e", "wholly new words stand here now"),
+    ]
+    longer, barred = labels.extend_split(split, [old, kept, *new], "train")
+    assert barred == ["c"]
+    assert {name: longer[name] for name in split} == split
+    assert longer["d"] == labels.Assignment("b", "train")
+    assert longer["e"] == labels.Assignment("e", "train")
+    with pytest.raises(labels.LabelError, match="its text is needed"):
+        labels.extend_split(split, [old, labels.Article("f", "", 0, (), ())], "train")

@@ -20,49 +20,6 @@ def tiny_config(root):
     return recipe.TrainConfig.read(root / "tests" / "data" / "tiny.toml")
 
 
-def write(tmp_path, text):
-    (tmp_path / "c.toml").write_text(text)
-    return tmp_path / "c.toml"
-
-
-GOOD = 'labels = ["a.jsonl"]\nsplit = "s.tsv"\ntrain = ["train"]\n'
-
-
-@pytest.mark.parametrize(
-    ("text", "what"),
-    [
-        (GOOD + "epoch = 3\n", "unknown key 'epoch'; did you mean epochs"),
-        (GOOD + 'epochs = "three"\n', "epochs is 'three', expected a whole number"),
-        (GOOD + "epochs = 2.5\n", "expected a whole number"),
-        (GOOD + "crf = 1\n", "expected true or false"),
-        (GOOD + "learning_rate = true\n", "expected a number"),
-        (GOOD + 'pieces = "last"\n', 'use "all" or "first"'),
-        (GOOD + "crf = true\n", 'crf needs pieces = "first"'),
-        (GOOD + 'dev = "train"\n', "also learnt from"),
-        (GOOD + "overlap = 300\n", "must be less than window"),
-        ('labels = ["a.jsonl"]\ntrain = ["train"]\n', "the key 'split' is missing"),
-        ('labels = "a.jsonl"\n', "expected a list of strings"),
-        ("= 1", "not a TOML file"),
-    ],
-)
-def test_a_bad_configuration_is_refused(tmp_path, text, what):
-    with pytest.raises(recipe.RecipeError, match=r"c\.toml: ") as caught:
-        recipe.TrainConfig.read(write(tmp_path, text))
-    assert what in str(caught.value)
-
-
-def test_a_missing_configuration_is_refused(tmp_path):
-    with pytest.raises(recipe.RecipeError, match="no such configuration file"):
-        recipe.TrainConfig.read(tmp_path / "none.toml")
-
-
-@pytest.mark.parametrize("name", ["news.toml", "seeds.toml"])
-def test_the_committed_configurations_are_sound(root, name):
-    config = recipe.TrainConfig.read(root / "configs" / name)
-    assert all(path.is_file() for path in config.labels)
-    assert config.dev not in config.train
-
-
 def test_news_needs_its_texts(root):
     with pytest.raises(labels.LabelError, match="--texts"):
         train.articles_of(recipe.TrainConfig.read(root / "configs" / "news.toml"), None)

@@ -241,30 +241,42 @@ def distil(
 
 
 @app.command(
-    epilog="**Example**\n\n`eventx crossfit configs/news.toml --texts DIR --jobs 2 --output runs/readings.jsonl`"
+    epilog="**Example**\n\n"
+    "`eventx crossfit configs/news.toml --texts DIR --jobs 2` # writes runs/news-folds/readings.jsonl"
 )
 def crossfit(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file; see configs/.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The readings to write.")],
     texts: TextsOption = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            "--run",
+            metavar="DIR",
+            help="The run folder. Default: runs/, the configuration's name, -folds.",
+            show_default=False,
+        ),
+    ] = None,
     folds: Annotated[int, typer.Option("--folds", min=2, help="Folds by near-duplicate group.")] = 5,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Networks a fold.")] = 3,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Networks trained at a time.")] = 1,
 ) -> None:
     """Read every labelled article with networks that did not learn from it: where they dispute a label, look again.
 
-    The recipe's train parts are folded; its dev part and `test` are read by the networks of all folds.
+    The recipe's train parts are folded; its dev part and `test` are read by the networks of all folds. What they say
+    stands in readings.jsonl; the networks are kept, go on where they were stopped, and can teach `eventx distil`.
     """
     room = _room("crossfit")
+    place = run or Path("runs") / f"{config.stem}-folds"
     with _errors():
         settings = _room("recipe").TrainConfig.read(config)
-        readings, gold = room.of_recipe(settings, _folder(texts), folds=folds, seeds=seeds, jobs=jobs, report=_say)
-        output.parent.mkdir(parents=True, exist_ok=True)
-        room.write(readings, output)
+        readings, gold, learnt = room.of_recipe(
+            settings, _folder(texts), keep=place, folds=folds, seeds=seeds, jobs=jobs, report=_say
+        )
+        room.write(readings, place / "readings.jsonl")
     from eventx import metrics
 
-    found = metrics.count(gold, [[span for span, _ in reading.ensemble] for reading in readings])
-    typer.echo(f"{output}: {len(readings)} documents; F1 of the networks together {found.f1:.4f}")
+    found = metrics.count(gold[:learnt], [[span for span, _ in reading.ensemble] for reading in readings[:learnt]])
+    typer.echo(f"{place / 'readings.jsonl'}: {len(readings)} documents; held-out F1 of the folded ones {found.f1:.4f}")
 
 
 @app.command(epilog="**Example**\n\n`eventx export runs/news --output models/news-small --texts DIR`")

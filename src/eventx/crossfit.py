@@ -1,7 +1,8 @@
 """Cross-fitting: what models that did not learn from a document say of it, for every labelled document.
 
 Folds are drawn by near-duplicate group; each fold is read by networks trained on all others, one a seed. Runs are
-independent and can share a machine's cores, or one GPU. Used to find label errors and to calibrate scores.
+independent and can share a machine's cores, or one GPU. Used to find label errors and to calibrate scores. The networks
+are kept as a run whose members `distil` takes as teachers.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -75,18 +75,23 @@ def crossfit(
     fold_of: Mapping[str, int],
     *,
     beside: Sequence[Article] = (),
+    keep: Path,
     seeds: int = 3,
     jobs: int = 1,
     report: Callable[[str], None] = lambda line: None,
 ) -> list[Reading]:
     """Read every article with networks that did not learn from it: one a seed, or all where nobody learns from it.
 
+    All networks begin with the same heads; order and dropout depend on the seed. Those that stand in `keep` already are
+    not trained again.
+
     Args:
         config: how to train; its parts are not looked at.
         articles: labelled texts.
         fold_of: document id -> fold.
         beside: articles that nobody learns from and everybody reads.
-        seeds: networks a fold, with seeds from `config.seed` up.
+        keep: the run folder for the networks, fold by fold within each seed.
+        seeds: networks a fold.
         jobs: how many are trained at a time.
         report: called with a line a network.
 
@@ -95,8 +100,11 @@ def crossfit(
     """
     numbers = sorted(set(fold_of.values()))
     tasks = [
-        (config, articles, beside, fold_of, number, config.seed + seed) for seed in range(seeds) for number in numbers
+        _Task(config, articles, beside, fold_of, number, seed, keep / f"member-{1 + len(numbers) * seed + number}")
+        for seed in range(seeds)
+        for number in numbers
     ]
+    train.settle_run(dataclasses.replace(config, members=len(tasks)), keep)
     said: dict[str, list[WordScores]] = {article.id: [] for article in [*articles, *beside]}
     for done, (_, scores) in enumerate(parallel(_held_out, tasks, jobs), 1):
         for name, value in scores.items():
@@ -109,15 +117,16 @@ def of_recipe(
     config: TrainConfig,
     texts: Path | None,
     *,
+    keep: Path,
     folds: int,
     seeds: int,
     jobs: int,
     report: Callable[[str], None] = lambda line: None,
-) -> tuple[list[Reading], list[Sequence[Span]]]:
+) -> tuple[list[Reading], list[Sequence[Span]], int]:
     """Cross-fit a recipe's train parts, and read its dev part and `test` beside them.
 
     Returns:
-        The readings, and the gold spans of each of their documents.
+        The readings, the gold spans of each of their documents, and how many of these were folded: the first ones.
 
     Raises:
         LabelError: as `train.articles_of` does.
@@ -129,8 +138,8 @@ def of_recipe(
     articles = [article for name in config.train for article in parts[name]]
     beside = [article for name in names if name not in config.train for article in parts[name]]
     fold_of = draw_folds(articles, split, folds, seed=config.seed)
-    readings = crossfit(config, articles, fold_of, beside=beside, seeds=seeds, jobs=jobs, report=report)
-    return readings, [article.spans for article in [*articles, *beside]]
+    readings = crossfit(config, articles, fold_of, beside=beside, keep=keep, seeds=seeds, jobs=jobs, report=report)
+    return readings, [article.spans for article in [*articles, *beside]], len(articles)
 
 
 def parallel(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Iterator[tuple[int, Any]]:
@@ -170,19 +179,30 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _held_out(
-    task: tuple[TrainConfig, Sequence[Article], Sequence[Article], Mapping[str, int], int, int],
-) -> dict[str, WordScores]:
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A network to train on all folds but one, and to read that one with."""
+
+    config: TrainConfig
+    articles: Sequence[Article]
+    beside: Sequence[Article]
+    fold_of: Mapping[str, int]
+    held_out: int
+    seed: int
+    place: Path
+
+
+def _held_out(task: _Task) -> dict[str, WordScores]:
     """Train on all folds but one and read that one."""
-    config, articles, beside, fold_of, held_out, seed = task
-    config = dataclasses.replace(config, seed=seed, members=1, dev="")
-    learnt = [article for article in articles if fold_of[article.id] != held_out]
-    asked = [*(article for article in articles if fold_of[article.id] == held_out), *beside]
-    with TemporaryDirectory() as place:
-        train.train_member(config, 1, learnt, (), Path(place), checkpoints=False)
-        net = network.load(Path(place)).to(train.device())
+    config = dataclasses.replace(task.config, members=1, dev="")
+    if not (task.place / "network.safetensors").is_file():
+        learnt = [article for article in task.articles if task.fold_of[article.id] != task.held_out]
+        train.train_member(config, 1 + task.seed, learnt, (), task.place, checkpoints=False)
+    net = network.load(task.place).to(train.device())
+    asked = [*(article for article in task.articles if task.fold_of[article.id] == task.held_out), *task.beside]
     coding = train.coding_of(config)
-    found = train.predict_all(net, coding, [encode(article.text or "", coding) for article in asked])
+    encoded = [encode(article.text or "", coding) for article in asked]
+    found = train.predict_all(net, coding, encoded, bf16=train.use_bf16(config.precision))
     return {article.id: scores for article, (_, scores) in zip(asked, found, strict=True)}
 
 

@@ -469,6 +469,20 @@ def last_checkpoint(run: Path) -> str | None:
     return found
 
 
+def settle_run(config: TrainConfig, run: Path) -> None:
+    """Write the recipe of a run that goes on by itself, or make sure that the one there is the same.
+
+    Raises:
+        RecipeError: if the folder holds a run by another recipe.
+    """
+    place = run / "run.json"
+    wanted = json.dumps(config.to_dict(), indent=1) + "\n"
+    if place.is_file() and place.read_text(encoding="utf-8") != wanted:
+        raise RecipeError(f"{run}: holds a run by another recipe ({place}); name another folder, or remove it")
+    run.mkdir(parents=True, exist_ok=True)
+    place.write_text(wanted, encoding="utf-8")
+
+
 def _settle_run(config: TrainConfig, run: Path, resume: bool) -> None:
     """Write the run's configuration, or make sure that the one to resume is the same."""
     place = run / "run.json"

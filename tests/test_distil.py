@@ -1,0 +1,99 @@
+"""Pre-training and distillation: the losses are what they say, and the results are ordinary encoders and runs."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.filterwarnings("ignore:::torch", "ignore:::copyreg", "ignore:::onnx", "ignore::FutureWarning")
+
+from eventx import distil, metrics, network, pretrain, recipe, train, unlabelled  # noqa: E402
+
+
+@pytest.fixture
+def tiny_config(root):
+    return recipe.TrainConfig.read(root / "tests" / "data" / "tiny.toml")
+
+
+@pytest.fixture
+def corpus(root, seeds, tmp_path, tiny_config):
+    lines = "".join(json.dumps({"text": path.read_text("utf-8")}) + "\n" for path in seeds)
+    (tmp_path / "u.jsonl").write_text(lines)
+    return unlabelled.read([tmp_path / "u.jsonl"], train.coding_of(tiny_config))
+
+
+def test_the_soft_loss_of_certain_targets_is_cross_entropy():
+    torch.manual_seed(0)
+    tags, manner = torch.randn(2, 5, 11), torch.randn(2, 5, 3)
+    gold, modality = torch.randint(11, (2, 5)), torch.randint(3, (2, 5))
+    gold[0, 0], gold[1, 4] = 0, 3
+    targets = torch.zeros(2, 5, 14)
+    targets[..., :11] = torch.nn.functional.one_hot(gold, 11)
+    targets[..., 11:] = torch.nn.functional.one_hot(modality, 3)
+    targets[1, 0] = 0  # a token that is not learnt
+    told = torch.ones(2, 5, dtype=torch.bool)
+    told[1, 0] = False
+    weights = torch.full((11,), 2.0)
+    weights[0] = 1.0
+    wanted = torch.nn.functional.cross_entropy(tags[told], gold[told], weight=weights)
+    events = told & (gold > 0)
+    wanted = wanted + 0.5 * torch.nn.functional.cross_entropy(manner[events], modality[events])
+    found = distil.soft_loss({"tags": tags, "modalities": manner}, targets, 2.0, 0.5)
+    assert found.item() == pytest.approx(wanted.item(), rel=1e-5)
+
+
+def test_masking_asks_for_the_share_and_never_for_special_tokens(tiny):
+    torch.manual_seed(0)
+    coding = tiny._coding
+    mask = coding.tokenizer.token_to_id("[MASK]")
+    rows = [np.array([coding.first, *range(10, 70), coding.last])] * 200
+    batch = pretrain._Mask(coding, 0.2)(rows)
+    asked = batch["labels"] != network.IGNORE
+    assert asked.float().mean().item() == pytest.approx(0.2 * 60 / 62, abs=0.01)
+    assert not asked[:, 0].any()
+    assert not asked[:, -1].any()
+    hidden = (batch["input_ids"] == mask)[asked].float().mean().item()
+    assert hidden == pytest.approx(0.8, abs=0.03)
+    assert torch.equal(batch["input_ids"][~asked], torch.tensor(np.stack(rows))[~asked])
+
+
+@pytest.mark.slow
+def test_pretraining_gives_an_encoder_that_guesses_better(corpus, root, tmp_path, tiny_config):
+    place = str(root / "tests" / "data" / "encoder")
+    config = recipe.PretrainConfig(encoder=place, window=64, epochs=30, batch=8, learning_rate=3e-3, precision="fp32")
+    history = pretrain.pretrain(config, corpus, tmp_path / "encoder")
+    losses = [entry["loss"] for entry in history["losses"]]
+    assert losses[-1] < losses[0] - 0.5
+    assert not (tmp_path / "encoder" / "checkpoints").exists()
+    net = train.new_network(dataclasses.replace(tiny_config, encoder=str(tmp_path / "encoder")))
+    assert net.encoder.config.hidden_size == 48
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", ["average", "encoder"])
+def test_a_student_learns_what_its_teachers_know(corpus, tiny_config, tmp_path, start):
+    config = dataclasses.replace(tiny_config, members=2, epochs=40)
+    articles, _ = train.articles_of(config, None)
+    train.train(config, articles, (), tmp_path / "teachers")
+    settings = recipe.DistilConfig(
+        teachers=tmp_path / "teachers", start=start, epochs=30, batch=8, learning_rate=3e-3, repeat=1, precision="fp32"
+    )
+    history = distil.distil(settings, articles, (), corpus, tmp_path / "student")
+    assert history["teachers"] == 2
+    assert not (tmp_path / "student" / "targets.npy").exists()
+    net = network.load(tmp_path / "student")
+    found = [train.predict(net, train.coding_of(config), article.text) for article in articles]
+    assert metrics.count([article.spans for article in articles], found).f1 > 0.9
+    assert train.read_run(tmp_path / "student") == config
+
+
+@pytest.mark.slow
+def test_teachers_must_be_a_finished_run(tiny_config, tmp_path):
+    settings = recipe.DistilConfig(teachers=tmp_path)
+    with pytest.raises(recipe.RecipeError, match="no run there"):
+        distil.teachers_of(settings)
+    (tmp_path / "run.json").write_text(json.dumps(tiny_config.to_dict()))
+    with pytest.raises(recipe.RecipeError, match="not a finished run"):
+        distil.teachers_of(settings)
