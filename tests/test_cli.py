@@ -49,6 +49,41 @@ def test_jsonl_is_the_promised_document(run, article):
         assert event["sentence"]["start"] <= event["start"] < event["end"] <= event["sentence"]["end"]
 
 
+def events_of(result):
+    return [event for line in result.stdout.splitlines() for event in json.loads(line)["events"]]
+
+
+def test_less_sure_events_can_be_left_out(run, article):
+    every = events_of(run("tag", article, "--format", "jsonl"))
+    cut = sorted(event["score"] for event in every)[len(every) // 2]
+    assert events_of(run("tag", article, "--format", "jsonl", "--min-score", cut)) == [
+        event for event in every if event["score"] >= cut
+    ]
+    precise = events_of(run("tag", article, "--format", "jsonl", "--min-precision", 0.9))
+    assert precise == [event for event in every if event["score"] >= 0.6]
+
+
+def test_a_precision_that_the_model_never_had_is_refused(run, article):
+    result = run("tag", article, "--min-precision", 0.99)
+    assert result.exit_code == 2
+    assert "its table of precisions tells of at most 0.9" in result.stderr
+
+
+def test_tally_adds_up(run, root, monkeypatch):
+    monkeypatch.chdir(root)
+    lines = run("tally").stdout.splitlines()
+    counts = {row.split("|")[1].strip(): [cell.strip() for cell in row.split("|")[2:-1]] for row in lines}
+    header = counts[""]
+    number = lambda row, column: int(counts[row][header.index(column)].replace(",", ""))  # noqa: E731
+    assert number("documents", "seeds") == 5
+    assert number("mentions", "seeds") == 89
+    for column in header:
+        types = sum(number(name, column) for name in ("offensive", "airstrike", "flight", "surrender", "warning"))
+        assert (
+            types == number("mentions", column) == sum(number(n, column) for n in ("asserted", "possible", "negated"))
+        )
+
+
 def test_several_files_keep_their_order(run, seeds):
     result = run("tag", *reversed(seeds), "--format", "jsonl")
     assert [json.loads(line)["id"] for line in result.stdout.splitlines()] == [file.stem for file in reversed(seeds)]

@@ -51,6 +51,14 @@ def test_all_ways_of_keeping_it_are_one(tmp_path, coding, lines):
     assert np.array_equal(np.diff(both.bounds), np.tile(np.diff(one.bounds), 2))
 
 
+def test_the_same_documents_are_drawn_from_either_form(tmp_path, coding, lines):
+    (tmp_path / "a.jsonl").write_text(lines * 5)
+    unlabelled.read([tmp_path / "a.jsonl"], coding).save(tmp_path / "b.npz")
+    one, two = (unlabelled.read([tmp_path / name], coding, documents=7, seed=3) for name in ("a.jsonl", "b.npz"))
+    assert len(one) == len(two) == 7
+    assert np.array_equal(one.ids, two.ids)
+
+
 @pytest.mark.parametrize(
     ("name", "data", "what"),
     [

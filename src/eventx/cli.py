@@ -75,6 +75,7 @@ class Format(StrEnum):
     "`eventx tag article.txt` # highlighted text and a table of its events\n\n"
     "`eventx tag news/*.txt --format jsonl > events.jsonl` # a line of JSON a document\n\n"
     "`cat article.txt | eventx tag -` # from another program\n\n"
+    "`eventx tag article.txt --min-precision 0.9` # fewer events, nine of ten right\n\n"
     "`eventx tag article.txt --model runs/news/model` # with a model of your own"
 )
 def tag(
@@ -93,6 +94,20 @@ def tag(
             show_default="news-small",
         ),
     ] = None,
+    min_score: Annotated[
+        float | None,
+        typer.Option("--min-score", min=0, max=1, help="Leave out events that are less sure.", show_default=False),
+    ] = None,
+    min_precision: Annotated[
+        float | None,
+        typer.Option(
+            "--min-precision",
+            min=0,
+            max=1,
+            help="Leave out what is not sure enough for this share of right events, as measured on held-out articles.",
+            show_default=False,
+        ),
+    ] = None,
     threads: Annotated[int, typer.Option("--threads", min=0, help="Threads for the network; 0: as many as cores.")] = 0,
 ) -> None:
     """Mark the events of texts.
@@ -104,6 +119,9 @@ def tag(
     tagger = _load(model, threads)
     failed: list[str] = []
     documents = _tagged(files, tagger, failed)
+    least = _least_score(tagger, min_score, min_precision)
+    if least > 0:
+        documents = (_surer(document, least) for document in documents)
     try:
         if format is Format.view:
             _print_views(documents, several=len(files) > 1)
@@ -160,6 +178,30 @@ def check(
     line = f"no faults: {len(articles)} documents, {mentions} mentions"
     line += f"; split: {split}" if split else "; no split checked"
     typer.echo(line + (f"; {unseen} checked without their text (--texts DIR)" if unseen else ""))
+
+
+@app.command(epilog="**Example**\n\n`eventx tally --texts DIR` # with the texts at hand words are counted too")
+def tally(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILE]...", help="Label files. Default: labels/*.jsonl.", show_default=False),
+    ] = None,
+    split: SplitOption = SPLIT,
+    texts: TextsOption = None,
+) -> None:
+    """Count documents, words and mentions by type and modality in each part of the split, as a Markdown table."""
+    from eventx import labels
+    from eventx.schema import MODALITIES, TYPES
+
+    with _errors():
+        paths = _label_files(files)
+        articles = [a for path in paths for a in labels.read(path, texts=_folder(texts), need_text=False)]
+        columns = labels.tally(articles, labels.read_split(split))
+    names = sorted(columns, key=[*labels.PARTS, "seeds", "no part"].index)
+    typer.echo(f"| | {' | '.join(names)} | all |\n|{'---|' * (len(names) + 2)}")
+    for row in ("documents", "without events", "words", "mentions", *TYPES, *MODALITIES):
+        counts = [columns[name][row] for name in names]
+        typer.echo(f"| {row} | {' | '.join(f'{count:,}' for count in counts)} | {sum(counts):,} |")
 
 
 @app.command(
@@ -233,7 +275,9 @@ def distil(
         settings = _room("recipe").DistilConfig.read(config)
         teachers, taught = room.teachers_of(settings)
         learnt, dev = training.articles_of(taught, _folder(texts))
-        corpus = _room("unlabelled").read(unlabelled, training.coding_of(taught))
+        corpus = _room("unlabelled").read(
+            unlabelled, training.coding_of(taught), documents=settings.documents, seed=settings.seed
+        )
         _say(f"distilling {len(teachers)} teachers on {len(corpus):,} unlabelled documents; into {place}")
         history = room.distil(settings, learnt, dev, corpus, place, report=_say)
         _say(f"distilled in {history['seconds']:.0f} s")
@@ -443,23 +487,36 @@ def compile_notes(
     typer.echo(f"{output}: {len(made)} documents, {sum(len(article.spans) for article in made)} mentions")
 
 
-@app.command(epilog="**Example**\n\n`eventx agree labels/notes/first labels/notes/second --texts seeds`")
+@app.command(
+    epilog="**Examples**\n\n`eventx agree labels/notes/first labels/notes/second --texts seeds`\n\n"
+    "`eventx agree labels/news.jsonl labels/notes/second-news.jsonl` # label files need no texts"
+)
 def agree(
-    first: Annotated[Path, typer.Argument(metavar="NOTES", help="One reader's folder of notes.")],
-    second: Annotated[Path, typer.Argument(metavar="NOTES", help="Another reader's.")],
-    texts: Annotated[Path, typer.Option("--texts", metavar="DIR", help="Folder of the texts.")],
+    first: Annotated[Path, typer.Argument(metavar="FIRST", help="One reader's folder of notes, or label file.")],
+    second: Annotated[Path, typer.Argument(metavar="SECOND", help="Another reader's.")],
+    texts: TextsOption = None,
 ) -> None:
     """Print the agreement of two readers on the texts that both annotated."""
     from eventx import labels, metrics, notes
 
+    def read(place: Path) -> dict[str, Any]:
+        if place.suffix == ".jsonl":
+            return {article.id: article.spans for article in labels.read(place, need_text=False)}
+        if texts is None:
+            raise labels.LabelError(
+                f"{place}: notes count segments of their texts; name the texts' folder with --texts"
+            )
+        return {
+            file.stem: notes.compile_notes(file, texts / f"{file.stem}.txt").spans
+            for file in sorted(place.glob("*.tsv"))
+        }
+
     with _errors():
-        names = sorted({file.stem for file in first.glob("*.tsv")} & {file.stem for file in second.glob("*.tsv")})
+        sides = [read(first), read(second)]
+        names = sorted(sides[0].keys() & sides[1].keys())
         if not names:
-            raise labels.LabelError(f"{first} and {second} have no NAME.tsv in common")
-        one, two = (
-            [notes.compile_notes(folder / f"{name}.tsv", texts / f"{name}.txt").spans for name in names]
-            for folder in (first, second)
-        )
+            raise labels.LabelError(f"{first} and {second} have no document in common")
+        one, two = ([side[name] for name in names] for side in sides)
     found = metrics.agreement(one, two)
     counted = [sum(map(len, side)) for side in (one, two)]
     typer.echo(f"{len(names)} documents; mentions: {counted[0]} and {counted[1]}")
@@ -514,6 +571,25 @@ def _load(model: str | None, threads: int = 0) -> Tagger:
     except ModelError as error:
         _say(str(error))
         raise typer.Exit(NO_MODEL) from None
+
+
+def _least_score(tagger: Tagger, min_score: float | None, min_precision: float | None) -> float:
+    """Return the score that events need by the options of the command line."""
+    from eventx.tagger import ModelError
+
+    try:
+        wanted = 0.0 if min_precision is None else tagger.config.score_for(min_precision)
+    except ModelError as error:
+        _say(f"--min-precision {min_precision}: {error}")
+        raise typer.Exit(2) from None
+    return max(wanted, min_score or 0.0)
+
+
+def _surer(document: Document, least: float) -> Document:
+    """Return a document with the events that reach a score."""
+    from dataclasses import replace
+
+    return replace(document, events=tuple(event for event in document.events if event.score >= least))
 
 
 def _tagged(files: list[str], tagger: Tagger, failed: list[str]) -> Iterator[Document]:

@@ -104,7 +104,8 @@ def distil(
     started = time.monotonic()
     run.mkdir(parents=True, exist_ok=True)
     coding = train.coding_of(recipe)
-    windows = [ids.astype(np.uint16) for ids in corpus.windows(coding) if len(ids) >= _SHORTEST]
+    apart = dataclasses.replace(coding, overlap=0)
+    windows = [ids.astype(np.uint16) for ids in corpus.windows(apart) if len(ids) >= _SHORTEST]
     place = run / "targets.npy"
     if not place.is_file():
         ask(teachers, windows, place, bf16=train.use_bf16(config.precision), report=report)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -311,6 +311,27 @@ def extend_split(
         else:
             longer[article] = Assignment(known[0].group if known else groups[article], name)
     return longer, barred
+
+
+def tally(articles: Iterable[Article], split: Mapping[str, Assignment]) -> dict[str, Counter[str]]:
+    """Count documents, words and mentions by type and modality, a column a part of the split (all folds in one).
+
+    Returns:
+        part -> name -> count; the names are `documents`, `without events`, `words` (of texts at hand), `mentions`, the
+        types and the modalities.
+    """
+    columns: dict[str, Counter[str]] = {}
+    for article in articles:
+        name = split[article.id].part if article.id in split else "no part"
+        column = columns.setdefault("seeds" if name.startswith(FOLD) else name, Counter())
+        column["documents"] += 1
+        column["without events"] += not article.spans
+        if article.text is not None:
+            column["words"] += sum(article.text[start].isalnum() for start, _ in words(article.text))
+        column["mentions"] += len(article.spans)
+        column.update(span.label for span in article.spans)
+        column.update(span.modality for span in article.spans)
+    return columns
 
 
 def digest(data: bytes) -> str:

@@ -201,6 +201,7 @@ class DistilConfig(_Recipe):
 
     Attributes:
         teachers: run folder whose members teach; its recipe also says labels, split, windows and heads.
+        documents: how many documents of each unlabelled file to learn from, drawn by `seed`; 0 for all.
         start: "average" begins with the mean of the teachers' weights, "encoder" with the teachers' encoder untrained.
         epochs, batch, learning_rate, warmup, weight_decay: as in `TrainConfig`; an epoch passes all windows once.
         encoder_dropout: as in `TrainConfig`.
@@ -212,6 +213,7 @@ class DistilConfig(_Recipe):
     """
 
     teachers: Path
+    documents: int = 0
     start: str = "average"
     epochs: int = 2
     batch: int = 32

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "news-small"
 """The name of the model that ships with the package."""
-FORMAT = 1
+FORMAT = 2
 """The version of the model folder's format."""
 _PLACES = (Path(__file__).parent / "models", Path(__file__).parents[2] / "models")
 
@@ -44,8 +44,9 @@ class ModelConfig:
         types, modalities: in the order of the tag and class ids.
         window, overlap, pieces, lead: see `encode.Coding`.
         transitions: (tags + 1, tags) decoding scores, None for plain BIO.
-        calibration: (slope, offset) from the log odds of a raw score to those of the calibrated one.
-        threshold: events with a lower calibrated score are left out.
+        calibration: type -> (slope, offset) from the log odds of a raw score to those of the calibrated one.
+        thresholds: type -> calibrated score; events with a lower one are left out.
+        precision: (precision, score) pairs, ascending: from that score on, held-out events were that precise.
         learnt: the parts of the split it was trained on.
         digests: file name -> SHA-256.
     """
@@ -58,8 +59,9 @@ class ModelConfig:
     pieces: str
     lead: int
     transitions: Floats | None
-    calibration: tuple[float, float]
-    threshold: float
+    calibration: dict[str, tuple[float, float]]
+    thresholds: dict[str, float]
+    precision: tuple[tuple[float, float], ...]
     learnt: tuple[str, ...]
     digests: dict[str, str]
 
@@ -86,7 +88,7 @@ class ModelConfig:
             transitions = None
             if table is not None:
                 transitions = np.array([[-np.inf if v is None else v for v in row] for row in table], dtype=np.float32)
-            slope, offset = facts["calibration"]
+            curves, cuts = facts["calibration"], facts["thresholds"]
             return cls(
                 name=str(facts["name"]),
                 types=tuple(facts["types"]),
@@ -96,13 +98,28 @@ class ModelConfig:
                 pieces=str(facts["pieces"]),
                 lead=int(facts.get("lead", 0)),
                 transitions=transitions,
-                calibration=(float(slope), float(offset)),
-                threshold=float(facts["threshold"]),
+                calibration={name: (float(curves[name][0]), float(curves[name][1])) for name in facts["types"]},
+                thresholds={name: float(cuts[name]) for name in facts["types"]},
+                precision=tuple((float(share), float(score)) for share, score in facts["precision"]),
                 learnt=tuple(facts["learnt"]),
                 digests=dict(facts["digests"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{place}: not a model's configuration ({error!r}); restore the model's files") from None
+
+    def score_for(self, precision: float) -> float:
+        """Return the score from which on held-out events were at least that precise.
+
+        Raises:
+            ModelError: if the model was never that precise.
+        """
+        for share, score in self.precision:
+            if share >= precision:
+                return score
+        most = (
+            f"at most {self.precision[-1][0]}" if self.precision else "nothing: it was exported without held-out texts"
+        )
+        raise ModelError(f"{self.name}: its table of precisions tells of {most}; ask for less than {precision}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as it stands in `config.json`."""
@@ -119,8 +136,9 @@ class ModelConfig:
             "pieces": self.pieces,
             "lead": self.lead,
             "transitions": table,
-            "calibration": list(self.calibration),
-            "threshold": self.threshold,
+            "calibration": {name: list(curve) for name, curve in self.calibration.items()},
+            "thresholds": self.thresholds,
+            "precision": [list(pair) for pair in self.precision],
             "learnt": list(self.learnt),
             "digests": self.digests,
         }
@@ -162,8 +180,8 @@ class Tagger:
         starts = [start for start, _ in bounds]
         events = []
         for span, raw in decode(scores, self.config.types, self.config.modalities, self.config.transitions):
-            score = calibrated(raw, self.config.calibration)
-            if score < self.config.threshold:
+            score = calibrated(raw, self.config.calibration[span.label])
+            if score < self.config.thresholds[span.label]:
                 continue
             sentence = bounds[bisect_right(starts, span.start) - 1]
             events.append(

@@ -54,12 +54,14 @@ class Corpus:
         np.savez_compressed(place, ids=self.ids, bounds=self.bounds)
 
 
-def read(paths: Sequence[Path], coding: Coding) -> Corpus:
+def read(paths: Sequence[Path], coding: Coding, *, documents: int = 0, seed: int = 0) -> Corpus:
     """Read files of unlabelled text.
 
     Args:
         paths: JSON Lines with a `text` a line, plain or `.xz` or `.gz`, or what `Corpus.save` wrote (`.npz`).
         coding: whose tokenizer to use.
+        documents: how many to draw from each file; 0 for all.
+        seed: of the draw.
 
     Raises:
         UnlabelledError: if a file is missing or of another kind, a line holds no text, or the vocabulary has more than
@@ -69,9 +71,26 @@ def read(paths: Sequence[Path], coding: Coding) -> Corpus:
         raise UnlabelledError("no unlabelled text is named; give JSON Lines with --unlabelled FILE")
     if coding.tokenizer.get_vocab_size() > 1 << 16:
         raise UnlabelledError("unlabelled text needs a vocabulary of at most 65,536 pieces; use another encoder")
-    parts = [_load(path) if path.suffix == ".npz" else _tokenise(_texts(path), coding) for path in paths]
+    parts = [_some(path, coding, documents, seed) for path in paths]
     sizes = np.concatenate([np.diff(part.bounds) for part in parts])
     return Corpus(np.concatenate([part.ids for part in parts]), np.concatenate(([0], np.cumsum(sizes))))
+
+
+def _some(path: Path, coding: Coding, documents: int, seed: int) -> Corpus:
+    """Read a file's documents, or as many of them as are asked for, in their order."""
+    rng = np.random.default_rng(seed)
+    if path.suffix == ".npz":
+        kept = _load(path)
+        if not documents:
+            return kept
+        chosen = np.sort(rng.permutation(len(kept))[:documents])
+        ids = [kept.ids[kept.bounds[at] : kept.bounds[at + 1]] for at in chosen]
+        return Corpus(np.concatenate(ids), np.concatenate(([0], np.cumsum([len(each) for each in ids]))))
+    texts: Iterable[str] = _texts(path)
+    if documents:
+        known = list(texts)
+        texts = [known[at] for at in np.sort(rng.permutation(len(known))[:documents])]
+    return _tokenise(texts, coding)
 
 
 def _load(path: Path) -> Corpus:
