@@ -41,7 +41,7 @@ def test_a_missing_configuration_is_refused(tmp_path):
         TrainConfig.read(tmp_path / "none.toml")
 
 
-@pytest.mark.parametrize("name", ["news.toml", "seeds.toml"])
+@pytest.mark.parametrize("name", ["news.toml", "seeds.toml", "written.toml"])
 def test_the_committed_configurations_are_sound(root, name):
     config = TrainConfig.read(root / "configs" / name)
     assert all(path.is_file() for path in config.labels)
