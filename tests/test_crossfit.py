@@ -9,6 +9,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:::torch", "ignore:::multiprocess
 from eventx import crossfit, labels, recipe  # noqa: E402
 from eventx.encode import WordScores  # noqa: E402
 from eventx.spans import Span  # noqa: E402
+from eventx.split import Assignment  # noqa: E402
 
 
 def article(name):
@@ -16,7 +17,7 @@ def article(name):
 
 
 def test_a_group_is_never_parted():
-    split = {f"d{at}": labels.Assignment(f"g{at // 3}", "train") for at in range(60)}
+    split = {f"d{at}": Assignment(f"g{at // 3}", "train") for at in range(60)}
     fold_of = crossfit.draw_folds([article(name) for name in split], split, 5, seed=1)
     assert set(fold_of.values()) == set(range(5))
     for at in range(0, 60, 3):

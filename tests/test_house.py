@@ -12,13 +12,13 @@ import eventx
 SOURCE = Path(eventx.__file__).parent
 FLOORS = [
     {"spans", "schema", "text", "recipe"},
-    {"labels", "encode", "metrics", "reading", "writing", "network"},
+    {"labels", "split", "encode", "metrics", "reading", "writing", "network"},
     {"notes", "tagger", "train", "baselines", "unlabelled"},
     {"calibrate", "export", "evaluate", "pretrain", "distil", "crossfit"},
     {"cli"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-SAME_FLOOR = {("export", "calibrate"), ("network", "encode")}
+SAME_FLOOR = {("export", "calibrate"), ("network", "encode"), ("labels", "split")}
 """The only imports that stay on a floor."""
 HEAVY = ("torch", "transformers", "datasets", "sklearn", "onnx")
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from eventx import labels, notes
-from eventx.labels import Article, Assignment, LabelError
+from eventx.labels import LabelError
 from eventx.schema import TYPES
 from eventx.spans import Span
 
@@ -115,14 +115,6 @@ def test_a_group_in_two_parts_is_found(place, tmp_path):
     )
 
 
-@pytest.mark.parametrize("line", ["a\ttrain", "a\ta\tvalidation", "a\ta\ttrain\na\ta\tdev"])
-def test_a_bad_split_line_is_named(tmp_path, line):
-    file = tmp_path / "split.tsv"
-    file.write_text(f"id\tgroup\tpart\n{line}\n")
-    with pytest.raises(LabelError, match=r"split\.tsv:[23]: "):
-        labels.read_split(file)
-
-
 def test_read_asks_for_missing_texts(tmp_path):
     file = tmp_path / "x.jsonl"
     file.write_text(json.dumps(record()) + "\n")
@@ -141,43 +133,6 @@ def test_write_and_read_are_inverse(tmp_path, root):
 def test_the_committed_labels_are_sound(root):
     files = sorted((root / "labels").glob("*.jsonl"))
     assert labels.check(files, split=root / "labels" / "split.tsv") == []
-
-
-def test_the_committed_split_keeps_its_promises(root):
-    split = labels.read_split(root / "labels" / "split.tsv")
-    news = labels.read(root / "labels" / "news.jsonl", need_text=False)
-    parts = {name: labels.part(news, split, name) for name in ("train", "dev", "test")}
-    assert len(parts["dev"]) == len(parts["test"]) == 150
-    assert all(article.id.startswith("n") for name in ("dev", "test") for article in parts[name])
-    assert len({article.sha256 for article in news}) == len(news)
-    assert sorted(entry.part for entry in split.values() if entry.part.startswith("fold-")) == [
-        f"fold-{number}" for number in range(1, 6)
-    ]
-
-
-def test_near_duplicates_are_grouped():
-    body = " ".join(f"word{number}" for number in range(100))
-    texts = {
-        "b": body,
-        "a": "A new headline. " + body[: len(body) // 2],
-        "c": " ".join(f"other{n}" for n in range(100)),
-    }
-    assert labels.near_duplicates(texts) == {"a": "a", "b": "a", "c": "c"}
-
-
-def test_a_split_never_parts_a_group_and_is_drawn_again_the_same():
-    texts = {f"n{number}": f"text {number} " * 9 for number in range(40)}
-    texts |= {f"m{number}": texts[f"n{number}"] + "and one more word" for number in range(10)}
-    articles = [Article(name, "", 0, (), (), text) for name, text in texts.items()]
-    made = labels.make_split(articles, held_out=8, folds=["n0", "n1"], only_train=["n2"], seed=3)
-    assert made == labels.make_split(articles, held_out=8, folds=["n0", "n1"], only_train=["n2"], seed=3)
-    for number in range(10):
-        assert made[f"n{number}"].part == made[f"m{number}"].part
-    assert made["n0"].part == "fold-1"
-    assert made["m2"] == Assignment("m2", "train")
-    parts = [entry.part for entry in made.values()]
-    assert 8 <= parts.count("dev") <= 9
-    assert 8 <= parts.count("test") <= 9
 
 
 class TestNotes:
@@ -221,24 +176,3 @@ def test_triggers_are_of_known_types(root):
             assert isinstance(mark, Span)
             assert mark.label in TYPES
             assert article.text[mark.start : mark.end] == trigger
-
-
-def test_extending_a_split_changes_nothing_in_it():
-    def article(name, text):
-        return labels.Article(name, name, len(text), (), (), text)
-
-    old = article("a", " ".join(f"held{at}" for at in range(50)))
-    kept = article("b", " ".join(f"learnt{at}" for at in range(50)))
-    split = {"a": labels.Assignment("a", "test"), "b": labels.Assignment("b", "train")}
-    new = [
-        article("c", old.text + " more"),
-        article("d", kept.text + " more"),
-        article("e", "wholly new words stand here now"),
-    ]
-    longer, barred = labels.extend_split(split, [old, kept, *new], "train")
-    assert barred == ["c"]
-    assert {name: longer[name] for name in split} == split
-    assert longer["d"] == labels.Assignment("b", "train")
-    assert longer["e"] == labels.Assignment("e", "train")
-    with pytest.raises(labels.LabelError, match="its text is needed"):
-        labels.extend_split(split, [old, labels.Article("f", "", 0, (), ())], "train")

@@ -191,13 +191,14 @@ def tally(
 ) -> None:
     """Count documents, words and mentions by type and modality in each part of the split, as a Markdown table."""
     from eventx import labels
+    from eventx import split as parting
     from eventx.schema import MODALITIES, TYPES
 
     with _errors():
         paths = _label_files(files)
         articles = [a for path in paths for a in labels.read(path, texts=_folder(texts), need_text=False)]
-        columns = labels.tally(articles, labels.read_split(split))
-    names = sorted(columns, key=[*labels.PARTS, "seeds", "no part"].index)
+        columns = labels.tally(articles, parting.read(split))
+    names = sorted(columns, key=[*parting.PARTS, "seeds", "no part"].index)
     typer.echo(f"| | {' | '.join(names)} | all |\n|{'---|' * (len(names) + 2)}")
     for row in ("documents", "without events", "words", "mentions", *TYPES, *MODALITIES):
         counts = [columns[name][row] for name in names]
@@ -422,30 +423,30 @@ def make_split(
 ) -> None:
     """Draw a split by document and near-duplicate group. Documents marked `enriched` in their source only train."""
     from eventx import labels as room
+    from eventx import split as parting
 
-    if extend is not None:
-        with _errors():
-            known = room.read_split(output)
-            every = [a for path in _label_files(labels) for a in room.read(path, texts=_folder(texts), need_text=False)]
-            longer, barred = room.extend_split(known, every, extend)
-            room.write_split(longer, output)
-        typer.echo(f"{output}: {len(longer) - len(known)} documents added to {extend}")
-        if barred:
-            _say(f"left out as near-duplicates of documents in other parts; drop their labels: {', '.join(barred)}")
-            raise typer.Exit(FAULTY)
-        return
     with _errors():
-        if output.exists() and not force:
-            raise room.LabelError(
+        if extend is None and output.exists() and not force:
+            raise parting.SplitError(
                 f"{output}: there is a split already; scores on another are not comparable; --force replaces it"
             )
-        articles = [article for path in _label_files(labels) for article in room.read(path, texts=_folder(texts))]
-        own = [article.id for article in room.read(folds)] if folds else []
-        only_train = [article.id for article in articles if article.source.get("enriched")]
-        made = room.make_split(articles, held_out=held_out, folds=own, only_train=only_train, seed=seed)
-        room.write_split(made, output)
+        need = extend is None
+        articles = [a for path in _label_files(labels) for a in room.read(path, texts=_folder(texts), need_text=need)]
+        every = {article.id: article.text for article in articles}
+        barred: list[str] = []
+        if extend is not None:
+            made, barred = parting.extend(parting.read(output), every, extend)
+        else:
+            own = [article.id for article in room.read(folds)] if folds else []
+            only_train = [article.id for article in articles if article.source.get("enriched")]
+            here = {name: text for name, text in every.items() if text is not None}
+            made = parting.draw(here, held_out=held_out, folds=own, only_train=only_train, seed=seed)
+        parting.write(made, output)
     parts = [assignment.part for assignment in made.values()]
     typer.echo(f"{output}: " + ", ".join(f"{name} {parts.count(name)}" for name in sorted(set(parts))))
+    if barred:
+        _say(f"left out as near-duplicates of documents in other parts; drop their labels: {', '.join(barred)}")
+        raise typer.Exit(FAULTY)
 
 
 @app.command(

@@ -20,11 +20,13 @@ from typing import Any
 import numpy as np
 
 from eventx import labels, network, train
+from eventx import split as splits
 from eventx.encode import WordScores, decode, encode
-from eventx.labels import Article, Assignment
+from eventx.labels import Article
 from eventx.recipe import TrainConfig
 from eventx.schema import MODALITIES, TYPES
 from eventx.spans import Span
+from eventx.split import Assignment
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ def of_recipe(
     Raises:
         LabelError: as `train.articles_of` does.
     """
-    split = labels.read_split(config.split)
+    split = splits.read(config.split)
     known = {entry.part for entry in split.values()}
     names = [*config.train, *sorted({config.dev, "test"} & known - set(config.train))]
     parts = labels.read_parts(config.labels, config.split, names, texts=texts)

@@ -20,8 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
-from transformers import Trainer, TrainingArguments, set_seed
-from transformers.trainer_callback import PrinterCallback
+from transformers import Trainer, set_seed
 
 from eventx import network, train
 from eventx.encode import Ints
@@ -122,12 +121,19 @@ def distil(
     follow = train.Follow(recipe, net, coding, dev, report, epochs=config.epochs)
     trainer = _Trainer(
         model=net,
-        args=_arguments(config, run, len(rows)),
+        args=train.arguments(
+            config,
+            run,
+            seed=config.seed,
+            dataloader_num_workers=4 if torch.cuda.is_available() else 0,
+            remove_unused_columns=False,
+            logging_strategy="epoch",
+        ),
         train_dataset=rows,
         data_collator=_collate,
         callbacks=[follow],
     )
-    trainer.remove_callback(PrinterCallback)
+    train.quiet(trainer)
     trainer.train(resume_from_checkpoint=train.last_checkpoint(run))
     network.save(net, run)
     coding.tokenizer.save(str(run / "tokenizer.json"))
@@ -231,32 +237,3 @@ def _collate(rows: Sequence[tuple[Ints, Targets]]) -> dict[str, Tensor]:
     for at, (_, wanted) in enumerate(rows):
         targets[at, : len(wanted)] = wanted
     return {"input_ids": ids, "attention_mask": mask, "targets": torch.from_numpy(targets)}
-
-
-def _arguments(config: DistilConfig, run: Path, rows: int) -> TrainingArguments:
-    """Translate a recipe for transformers' Trainer."""
-    arguments = TrainingArguments(
-        output_dir=str(run / "checkpoints"),
-        num_train_epochs=config.epochs,
-        per_device_train_batch_size=config.batch,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        warmup_steps=config.warmup,
-        lr_scheduler_type="linear",
-        optim="adamw_torch_fused",
-        adam_beta2=0.98,
-        max_grad_norm=1.0,
-        bf16=train.use_bf16(config.precision),
-        use_cpu=not torch.cuda.is_available(),
-        dataloader_num_workers=4 if torch.cuda.is_available() else 0,
-        remove_unused_columns=False,
-        disable_tqdm=True,
-        save_strategy="epoch",
-        save_total_limit=1,
-        logging_strategy="epoch",
-        report_to=[],
-        seed=config.seed,
-        data_seed=config.seed,
-    )
-    arguments.eventx = config  # type: ignore[attr-defined]
-    return arguments

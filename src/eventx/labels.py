@@ -1,4 +1,4 @@
-"""Label files: read, write, check, and split by document. The only reader and writer of that format.
+"""Label files: read, write, check, count, and take apart by a split. The only reader and writer of that format.
 
 A label file is JSON Lines, a document a line:
 
@@ -20,18 +20,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from eventx.schema import MODALITIES, TYPES
 from eventx.spans import Span
+from eventx.split import FOLD, Assignment, SplitError, near_duplicates
+from eventx.split import read as read_split
 from eventx.text import words
-
-FOLD = "fold-"
-"""A split named `fold-K` is the K-th cross-validation fold."""
-PARTS = ("train", "dev", "test", "written")
-"""The other parts of a split; `written` holds articles made up for training, which no score of news counts."""
-_NEAR_DUPLICATE = 0.15
-_SHINGLE = 5
 
 
 class LabelError(ValueError):
@@ -76,14 +69,6 @@ class Fault:
     def __str__(self) -> str:
         """Return `file:line: what; remedy`."""
         return f"{self.file}:{self.line}: {self.what}; {self.remedy}"
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """Where a document stands in the split: its near-duplicate group and its part (train, dev, test, fold-K)."""
-
-    group: str
-    part: str
 
 
 def read(path: Path, *, texts: Path | None = None, need_text: bool = True) -> list[Article]:
@@ -139,33 +124,6 @@ def check(paths: Sequence[Path], *, texts: Path | None = None, split: Path | Non
     return faults
 
 
-def read_split(path: Path) -> dict[str, Assignment]:
-    """Read a split file: tab-separated `id`, `group`, `part`, with a header line.
-
-    Raises:
-        LabelError: if a line has another shape or an id comes twice.
-    """
-    split: dict[str, Assignment] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        fields = line.split("\t")
-        if number == 1 and fields == ["id", "group", "part"]:
-            continue
-        if len(fields) != 3 or not (fields[2] in PARTS or fields[2].startswith(FOLD)):
-            raise LabelError(
-                f"{path}:{number}: {line!r} is not `id<TAB>group<TAB>{'|'.join(PARTS)}|fold-K`; correct the line"
-            )
-        if fields[0] in split:
-            raise LabelError(f"{path}:{number}: document {fields[0]!r} comes twice; drop one line")
-        split[fields[0]] = Assignment(fields[1], fields[2])
-    return split
-
-
-def write_split(split: Mapping[str, Assignment], path: Path) -> None:
-    """Write a split file that `read_split` reads."""
-    rows = ["id\tgroup\tpart", *(f"{name}\t{entry.group}\t{entry.part}" for name, entry in split.items())]
-    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
-
-
 def part(articles: Iterable[Article], split: Mapping[str, Assignment], name: str) -> list[Article]:
     """Return the articles that `split` puts into the part `name`."""
     return [article for article in articles if article.id in split and split[article.id].part == name]
@@ -184,6 +142,7 @@ def read_parts(
 
     Raises:
         LabelError: at the first fault, if a needed text is missing, or if a part has no document.
+        SplitError: if the split cannot be read.
     """
     assigned = read_split(split)
     wanted = set(names)
@@ -201,116 +160,6 @@ def read_parts(
             known = ", ".join(sorted({entry.part for entry in assigned.values()}))
             raise LabelError(f"the part {name!r} of {split} has no document in the label files; its parts: {known}")
     return parts
-
-
-def near_duplicates(texts: Mapping[str, str]) -> dict[str, str]:
-    """Group near-duplicate texts: id -> the smallest id of its group.
-
-    Two texts belong together when the smaller of the two shares 15% of its runs of five words with the other
-    (containment of shingles, Broder 1997); groups are the connected components.
-    """
-    shingles = {name: _shingles(text) for name, text in texts.items()}
-    holders: defaultdict[int, list[str]] = defaultdict(list)
-    for name, found in shingles.items():
-        for shingle in found:
-            holders[shingle].append(name)
-    shared: defaultdict[tuple[str, str], int] = defaultdict(int)
-    for names in holders.values():
-        for at, left in enumerate(names):
-            for right in names[at + 1 :]:
-                shared[left, right] += 1
-    root = {name: name for name in texts}
-
-    def find(name: str) -> str:
-        while root[name] != name:
-            name = root[name]
-        return name
-
-    for (left, right), count in shared.items():
-        if count >= _NEAR_DUPLICATE * min(len(shingles[left]), len(shingles[right])):
-            low, high = sorted((find(left), find(right)))
-            root[high] = low
-    return {name: find(name) for name in texts}
-
-
-def make_split(
-    articles: Sequence[Article],
-    *,
-    held_out: int,
-    folds: Sequence[str] = (),
-    only_train: Iterable[str] = (),
-    seed: int = 0,
-) -> dict[str, Assignment]:
-    """Split articles by near-duplicate group into train, dev and test.
-
-    Args:
-        articles: documents with their texts.
-        held_out: how many documents dev and test get, each (a last group may make it a few more).
-        folds: ids that each become a cross-validation fold of their own, and that pull their near-duplicates into it.
-        only_train: ids that may only serve training; their whole group does.
-        seed: of the draw.
-
-    Raises:
-        LabelError: if a text is missing.
-    """
-    texts = {}
-    for article in articles:
-        if article.text is None:
-            raise LabelError(f"document {article.id!r}: its text is needed to find near-duplicates; name --texts")
-        texts[article.id] = article.text
-    group = near_duplicates(texts)
-    members: defaultdict[str, list[str]] = defaultdict(list)
-    for name in texts:
-        members[group[name]].append(name)
-    fixed = {group[name]: f"{FOLD}{number}" for number, name in enumerate(folds, 1)}
-    if len(fixed) < len(folds):
-        raise LabelError("two of the fold documents are near-duplicates of each other; they cannot be two folds")
-    barred = {group[name] for name in only_train}
-    order = sorted(key for key in members if key not in fixed)
-    np.random.default_rng(seed).shuffle(order)
-    counts = {"test": 0, "dev": 0}
-    parts: dict[str, str] = dict(fixed)
-    for key in order:
-        open_parts = [name for name, count in counts.items() if count < held_out and key not in barred]
-        parts[key] = open_parts[0] if open_parts else "train"
-        if open_parts:
-            counts[open_parts[0]] += len(members[key])
-    return {name: Assignment(group[name], parts[group[name]]) for name in texts}
-
-
-def extend_split(
-    split: Mapping[str, Assignment], articles: Sequence[Article], name: str
-) -> tuple[dict[str, Assignment], list[str]]:
-    """Put the articles that a split does not know yet into its part `name`; nothing else in it changes.
-
-    Args:
-        split: the split as it is.
-        articles: all documents, old and new, with their texts where these are at hand.
-        name: the part for the new ones.
-
-    Returns:
-        The longer split, and the ids that cannot join it: near-duplicates of a document in another part.
-
-    Raises:
-        LabelError: if a new document's text is missing.
-    """
-    new = [article.id for article in articles if article.id not in split]
-    texts = {article.id: article.text for article in articles if article.text is not None}
-    missing = [article for article in new if article not in texts]
-    if missing:
-        raise LabelError(f"document {missing[0]!r}: its text is needed to find near-duplicates; name --texts")
-    groups = near_duplicates(texts)
-    members: defaultdict[str, list[str]] = defaultdict(list)
-    for article, group in groups.items():
-        members[group].append(article)
-    longer, barred = dict(split), []
-    for article in new:
-        known = [split[other] for other in members[groups[article]] if other in split]
-        if any(entry.part != name for entry in known):
-            barred.append(article)
-        else:
-            longer[article] = Assignment(known[0].group if known else groups[article], name)
-    return longer, barred
 
 
 def tally(articles: Iterable[Article], split: Mapping[str, Assignment]) -> dict[str, Counter[str]]:
@@ -337,16 +186,6 @@ def tally(articles: Iterable[Article], split: Mapping[str, Assignment]) -> dict[
 def digest(data: bytes) -> str:
     """Return the SHA-256 of a text file's bytes, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
-
-
-def _shingles(text: str) -> set[int]:
-    """Return the hashes of the runs of five lower-cased words of a text."""
-    tokens = [text[start:end].lower() for start, end in words(text) if text[start].isalnum()]
-    runs = max(1, len(tokens) - _SHINGLE + 1)
-    return {
-        int.from_bytes(hashlib.blake2b(" ".join(tokens[at : at + _SHINGLE]).encode(), digest_size=8).digest(), "big")
-        for at in range(runs)
-    }
 
 
 def _scan(path: Path, texts: Path | None) -> tuple[list[tuple[int, Article]], list[Fault]]:
@@ -443,7 +282,7 @@ def _check_split(documents: Sequence[tuple[str, int, Article]], path: Path) -> I
     """Yield what is wrong with a split: strangers, the unassigned, and duplicates on both sides of a wall."""
     try:
         split = read_split(path)
-    except (OSError, LabelError) as error:
+    except (OSError, SplitError) as error:
         yield Fault(str(path), 0, str(error), "restore the split file")
         return
     lines = {name: number for number, name in enumerate(split, 2)}

@@ -17,8 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
-from transformers import AutoConfig, AutoModel, Trainer, TrainerCallback, TrainingArguments, set_seed
-from transformers.trainer_callback import PrinterCallback
+from transformers import AutoConfig, AutoModel, Trainer, TrainerCallback, set_seed
 
 from eventx import train
 from eventx.encode import Coding, Ints
@@ -143,34 +142,19 @@ def pretrain(
     rows = _Windows(corpus, coding)
     trainer = Trainer(
         model=model,
-        args=TrainingArguments(
-            output_dir=str(out / "checkpoints"),
-            num_train_epochs=config.epochs,
-            per_device_train_batch_size=config.batch,
-            learning_rate=config.learning_rate,
-            weight_decay=config.weight_decay,
-            warmup_steps=config.warmup,
-            lr_scheduler_type="linear",
-            optim="adamw_torch_fused",
-            adam_beta2=0.98,
-            max_grad_norm=1.0,
-            bf16=train.use_bf16(config.precision),
-            use_cpu=not torch.cuda.is_available(),
+        args=train.arguments(
+            config,
+            out,
+            seed=config.seed,
             dataloader_num_workers=4 if torch.cuda.is_available() else 0,
             remove_unused_columns=False,
-            disable_tqdm=True,
-            save_strategy="epoch",
-            save_total_limit=1,
             logging_steps=max(1, len(rows) // config.batch // 5),
-            report_to=[],
-            seed=config.seed,
-            data_seed=config.seed,
         ),
         train_dataset=rows,
         data_collator=_Mask(coding, config.masked),
         callbacks=[_Lines(report)],
     )
-    trainer.remove_callback(PrinterCallback)
+    train.quiet(trainer)
     trainer.train(resume_from_checkpoint=checkpoint if resume else None)
     body.to("cpu").save_pretrained(out)
     coding.tokenizer.save(str(out / "tokenizer.json"))

@@ -31,7 +31,7 @@ from eventx import labels, network
 from eventx.encode import Coding, Encoded, WordScores, before, decode, encode, gather, window_ids
 from eventx.labels import Article
 from eventx.metrics import count
-from eventx.recipe import ENCODER_PACKAGE, RecipeError, TrainConfig
+from eventx.recipe import ENCODER_PACKAGE, DistilConfig, PretrainConfig, RecipeError, TrainConfig
 from eventx.schema import MODALITIES, TYPES, tags
 from eventx.spans import Span, spans_to_bio
 
@@ -142,14 +142,20 @@ def train_member(
     follow = Follow(config, net, coding, dev, report, epochs=config.epochs, average=average)
     trainer = _Trainer(
         model=net,
-        args=_arguments(config, place, config.seed + number - 1, checkpoints),
+        args=arguments(
+            config,
+            place,
+            seed=config.seed + number - 1,
+            checkpoints=checkpoints,
+            train_sampling_strategy="group_by_length",
+            length_column_name="length",
+            logging_strategy="epoch",
+        ),
         train_dataset=dataset(articles, coding),
         data_collator=_collate,
         callbacks=[average, follow] if average else [follow],
     )
-    trainer.remove_callback(PrinterCallback)
-    if trainer.pop_callback(ProgressCallback) is not None:
-        trainer.add_callback(_Bar)
+    quiet(trainer)
     trainer.train(resume_from_checkpoint=last_checkpoint(place))
     if average:
         average.swap()
@@ -371,31 +377,45 @@ class Follow(TrainerCallback):
         return [{"epoch": epoch, "loss": loss, "dev_f1": self.scores.get(epoch)} for epoch, loss in losses.items()]
 
 
-def _arguments(config: TrainConfig, run: Path, seed: int, checkpoints: bool) -> TrainingArguments:
-    """Translate a configuration for transformers' Trainer."""
-    arguments = TrainingArguments(
+def arguments(
+    config: TrainConfig | PretrainConfig | DistilConfig,
+    run: Path,
+    *,
+    seed: int,
+    checkpoints: bool = True,
+    **others: Any,
+) -> TrainingArguments:
+    """Translate what all recipes share for transformers' Trainer; `others` are arguments of its own."""
+    made = TrainingArguments(
         output_dir=str(run / "checkpoints"),
         num_train_epochs=config.epochs,
         per_device_train_batch_size=config.batch,
         learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
         warmup_steps=config.warmup,
         lr_scheduler_type="linear",
+        optim="adamw_torch_fused",
+        adam_beta2=0.98,
         max_grad_norm=1.0,
         bf16=use_bf16(config.precision),
         use_cpu=not torch.cuda.is_available(),
-        train_sampling_strategy="group_by_length",
-        length_column_name="length",
-        remove_unused_columns=True,
         disable_tqdm=not sys.stderr.isatty(),
         save_strategy="epoch" if checkpoints else "no",
         save_total_limit=1,
-        logging_strategy="epoch",
         report_to=[],
         seed=seed,
         data_seed=seed,
+        **others,
     )
-    arguments.eventx = config  # type: ignore[attr-defined]
-    return arguments
+    made.eventx = config  # type: ignore[attr-defined]
+    return made
+
+
+def quiet(trainer: Trainer) -> None:
+    """Leave of a Trainer's own reports the progress bar alone, on a terminal."""
+    trainer.remove_callback(PrinterCallback)
+    if trainer.pop_callback(ProgressCallback) is not None:
+        trainer.add_callback(_Bar)
 
 
 def use_bf16(precision: str) -> bool:
