@@ -57,6 +57,8 @@ def test_the_committed_configurations_are_sound(root, name):
         (PretrainConfig, 'precision = "fp8"\n', "precision is 'fp8'"),
         (DistilConfig, "epochs = 1\n", "the key 'teachers' is missing"),
         (DistilConfig, 'teachers = "r"\nstart = "zero"\n', "start is 'zero'"),
+        (DistilConfig, 'teachers = "r"\nkeep = 1.0\n', "a share from 0 to less than 1"),
+        (DistilConfig, 'teachers = "r"\nstart = "encoder"\nkeep = 0.2\n', 'keep needs start = "average"'),
     ],
 )
 def test_other_recipes_are_as_strict(tmp_path, kind, text, what):

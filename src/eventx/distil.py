@@ -135,6 +135,9 @@ def distil(
     )
     train.quiet(trainer)
     trainer.train(resume_from_checkpoint=train.last_checkpoint(run))
+    if config.keep:
+        mean = network.average([network.load(teacher) for teacher in teachers])
+        net = network.average([net.to("cpu"), mean], [1 - config.keep, config.keep])
     network.save(net, run)
     coding.tokenizer.save(str(run / "tokenizer.json"))
     shutil.rmtree(run / "checkpoints", ignore_errors=True)

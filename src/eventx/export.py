@@ -1,9 +1,9 @@
 """A trained run -> model folders: fused float ONNX, then int8. Refuses to write an int8 model that reads worse.
 
 The graph takes one input, `ids` (batch, tokens), windows of equal length; it gives `tags` and `modalities`, both
-(batch, tokens, classes). Attention becomes ONNX Runtime's fused operator. Matrix products are quantised dynamically,
-signed 8 bits per output channel; on processors without VNNI instructions such products can saturate. Word embeddings
-are quantised a row at a time.
+(batch, tokens, classes). Attention becomes ONNX Runtime's fused operator. Matrix products are in 8 bits with a scale
+for each block of 128 weights and of 128 activations of a token: one scale for a whole window's activations (dynamic
+quantisation) lost 0.4 points of F1, this loses nothing. Word embeddings are quantised a row at a time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ import onnx
 import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.transformers import optimizer
 from torch import Tensor, nn
 from transformers import AttentionInterface
@@ -39,6 +38,10 @@ from eventx.tagger import ModelConfig, Tagger, calibrated, load
 
 _ATTENTION = "eventx_fused"
 _OPSET = 20
+_BLOCK = 128
+"""Weights, and activations of a token, that share a scale."""
+_INT8_ACTIVATIONS = 4
+"""ONNX Runtime's accuracy level that multiplies in 8 bits; lower ones turn the weights back into floats."""
 
 
 class ExportError(RuntimeError):
@@ -220,18 +223,27 @@ def quantise(source: Path, target: Path) -> None:
     """Write the int8 version of a float graph, with ONNX Runtime's own fusions already made."""
     with tempfile.TemporaryDirectory() as place:
         step = Path(place) / "step.onnx"
-        logging.disable(logging.WARNING)  # advice to infer shapes first, which this graph does not need
+        root = logging.getLogger()
+        before = root.level, list(root.handlers)
+        logging.disable(logging.WARNING)  # a line a node
         try:
-            quantize_dynamic(
-                str(source),
-                str(step),
-                op_types_to_quantize=["MatMul"],
-                per_channel=True,
-                weight_type=QuantType.QInt8,
+            # Imported here, since the module sets up the logging of the whole process.
+            from onnxruntime.quantization.matmul_nbits_quantizer import (
+                DefaultWeightOnlyQuantConfig,
+                MatMulNBitsQuantizer,
             )
+
+            quantizer = MatMulNBitsQuantizer(
+                onnx.load(str(source)),
+                algo_config=DefaultWeightOnlyQuantConfig(
+                    bits=8, block_size=_BLOCK, is_symmetric=True, accuracy_level=_INT8_ACTIVATIONS
+                ),
+            )
+            quantizer.process()
         finally:
             logging.disable(logging.NOTSET)
-        model = onnx.load(str(step))
+            root.level, root.handlers = before
+        model = quantizer.model.model
         _quantise_embeddings(model)
         onnx.save(model, str(step))
         options = onnxruntime.SessionOptions()
@@ -239,6 +251,12 @@ def quantise(source: Path, target: Path) -> None:
         options.optimized_model_filepath = str(target)
         options.log_severity_level = 3
         onnxruntime.InferenceSession(str(step), options, providers=["CPUExecutionProvider"])
+    fused = onnx.load(str(target))
+    for node in fused.graph.node:
+        kept = [each for each in node.attribute if each.name != "weight_prepacked"]  # unknown to older versions, and 0
+        del node.attribute[:]
+        node.attribute.extend(kept)
+    onnx.save(fused, str(target))
 
 
 def _attention(

@@ -191,10 +191,16 @@ def load(folder: Path) -> Network:
     return network.eval()
 
 
-def average(networks: Sequence[Network]) -> Network:
-    """Return the first network with the mean of all their weights (a uniform soup, Wortsman et al. 2022)."""
+def average(networks: Sequence[Network], shares: Sequence[float] | None = None) -> Network:
+    """Return the first network with the mean of all their weights (a soup, Wortsman et al. 2022).
+
+    Args:
+        networks: of one shape, from one start.
+        shares: of each in the mean, summing to 1; equal ones if None.
+    """
     states = [network.state_dict() for network in networks]
-    mean = {name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]}
+    shares = [1 / len(states)] * len(states) if shares is None else shares
+    mean = {name: sum(share * state[name] for share, state in zip(shares, states, strict=True)) for name in states[0]}
     networks[0].load_state_dict(mean)
     return networks[0]
 

@@ -205,6 +205,8 @@ class DistilConfig(_Recipe):
         start: "average" begins with the mean of the teachers' weights, "encoder" with the teachers' encoder untrained.
         epochs, batch, learning_rate, warmup, weight_decay: as in `TrainConfig`; an epoch passes all windows once.
         encoder_dropout: as in `TrainConfig`.
+        keep: share of the teachers' mean weights that is mixed back into the student's at the end; needs start =
+            "average" (WiSE-FT, Wortsman et al. 2022).
         repeat: how many times each labelled window comes in an epoch beside the unlabelled ones.
         event_weight: weight of event tags in the loss, O counting 1.
         modality_weight: weight of the modality loss, the tag loss counting 1.
@@ -221,6 +223,7 @@ class DistilConfig(_Recipe):
     warmup: float = 0.06
     weight_decay: float = 0.01
     encoder_dropout: float = 0.0
+    keep: float = 0.0
     repeat: int = 4
     event_weight: float = 1.0
     modality_weight: float = 0.3
@@ -231,6 +234,8 @@ class DistilConfig(_Recipe):
         """Refuse values that cannot work together."""
         _refuse(
             (self.start in ("average", "encoder"), f'start is {self.start!r}; use "average" or "encoder"'),
+            (0 <= self.keep < 1, f"keep is {self.keep}; it is a share from 0 to less than 1"),
+            (self.start == "average" or not self.keep, 'keep needs start = "average"'),
             (min(self.epochs, self.batch) > 0 and self.repeat >= 0, "epochs and batch must be positive"),
             _precision(self.precision),
         )

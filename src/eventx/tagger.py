@@ -208,11 +208,7 @@ class Tagger:
         return decode(scores, self.config.types, self.config.modalities, self.config.transitions)
 
     def _run(self, windows: Sequence[Ints]) -> list[tuple[Floats, Floats]]:
-        """Run the network, a window at a time.
-
-        An int8 network scales its activations by the largest value of the whole input, so a window run beside others
-        would depend on them; alone it does not, and no time goes into padding.
-        """
+        """Run the network, a window at a time: it depends on no neighbour, and no time goes into padding."""
         results = []
         for window in windows:
             tags, modalities = self._session.run(["tags", "modalities"], {"ids": window[None]})
