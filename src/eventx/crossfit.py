@@ -134,7 +134,8 @@ def of_recipe(
         LabelError: as `train.articles_of` does.
     """
     split = splits.read(config.split)
-    known = {entry.part for entry in split.values()}
+    labelled = [article.id for path in config.labels for article in labels.read(path, need_text=False)]
+    known = {split[name].part for name in labelled if name in split}
     names = [*config.train, *sorted({config.dev, "test"} & known - set(config.train))]
     parts = labels.read_parts(config.labels, config.split, names, texts=texts)
     articles = [article for name in config.train for article in parts[name]]

@@ -171,8 +171,7 @@ def save(network: Network, folder: Path) -> None:
     (folder / "encoder.json").write_text(network.encoder.config.to_json_string(), encoding="utf-8")  # type: ignore[union-attr, operator]
     facts = {"types": network.types, "modalities": network.modalities, "crf": network.crf is not None}
     (folder / "network.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    state = {name: value.contiguous() for name, value in network.state_dict().items() if "loss" not in name}
-    save_file(state, folder / "network.safetensors")
+    save_file(_weights(network), folder / "network.safetensors")
 
 
 def load(folder: Path) -> Network:
@@ -191,6 +190,11 @@ def load(folder: Path) -> Network:
     return network.eval()
 
 
+def _weights(network: Network) -> dict[str, Tensor]:
+    """Return a network's weights without the class weights of its losses, which are the recipe's."""
+    return {name: value.contiguous() for name, value in network.state_dict().items() if "loss" not in name}
+
+
 def average(networks: Sequence[Network], shares: Sequence[float] | None = None) -> Network:
     """Return the first network with the mean of all their weights (a soup, Wortsman et al. 2022).
 
@@ -198,10 +202,10 @@ def average(networks: Sequence[Network], shares: Sequence[float] | None = None) 
         networks: of one shape, from one start.
         shares: of each in the mean, summing to 1; equal ones if None.
     """
-    states = [network.state_dict() for network in networks]
+    states = [_weights(network) for network in networks]
     shares = [1 / len(states)] * len(states) if shares is None else shares
     mean = {name: sum(share * state[name] for share, state in zip(shares, states, strict=True)) for name in states[0]}
-    networks[0].load_state_dict(mean)
+    networks[0].load_state_dict(mean, strict=False)
     return networks[0]
 
 
