@@ -94,6 +94,8 @@ def test_a_student_learns_what_its_teachers_know(corpus, tiny_config, tmp_path, 
     found = [train.predict(net, train.coding_of(config), article.text) for article in articles]
     assert metrics.count([article.spans for article in articles], found).f1 > 0.9
     assert train.read_run(tmp_path / "student") == config
+    with pytest.raises(recipe.RecipeError, match="another recipe"):
+        distil.distil(dataclasses.replace(settings, epochs=31), articles, (), corpus, tmp_path / "student")
 
 
 @pytest.mark.slow

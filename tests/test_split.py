@@ -60,6 +60,8 @@ def test_extending_a_split_changes_nothing_in_it():
     assert longer["e"] == split.Assignment("e", "train")
     with pytest.raises(split.SplitError, match="its text is needed"):
         split.extend(known, {"a": old, "f": None}, "train")
+    with pytest.raises(split.SplitError, match="no part of a split"):
+        split.extend(known, texts, "nonsense")
 
 
 def test_write_and_read_are_inverse(tmp_path):

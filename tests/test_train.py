@@ -71,7 +71,7 @@ def test_a_run_is_repeatable_and_resuming_changes_nothing(tiny_config, tmp_path)
         train.train(config, articles, (), tmp_path / "broken", report=stop)
     with pytest.raises(recipe.RecipeError, match="--resume"):
         train.train(config, articles, (), tmp_path / "broken")
-    with pytest.raises(recipe.RecipeError, match="another configuration"):
+    with pytest.raises(recipe.RecipeError, match="another recipe"):
         train.train(dataclasses.replace(config, seed=2), articles, (), tmp_path / "broken", resume=True)
     train.train(config, articles, (), tmp_path / "broken", resume=True)
     whole = load_file(tmp_path / "whole" / "network.safetensors")

@@ -106,7 +106,7 @@ def crossfit(
         for seed in range(seeds)
         for number in numbers
     ]
-    train.settle_run(dataclasses.replace(config, members=len(tasks)), keep)
+    train.settle(dataclasses.replace(config, members=len(tasks)).to_dict(), keep / "run.json")
     said: dict[str, list[WordScores]] = {article.id: [] for article in [*articles, *beside]}
     for done, (_, scores) in enumerate(parallel(_held_out, tasks, jobs), 1):
         for name, value in scores.items():

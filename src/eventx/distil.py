@@ -22,15 +22,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import Trainer, set_seed
 
-from eventx import network, train
+from eventx import labels, network, train
 from eventx.encode import Ints
 from eventx.labels import Article
 from eventx.recipe import DistilConfig, RecipeError, TrainConfig
 from eventx.schema import MODALITIES, TYPES, tags
-from eventx.unlabelled import Corpus
+from eventx.unlabelled import SHORTEST, Corpus
 
 _TAGS, _WIDTH = len(tags(list(TYPES))), len(tags(list(TYPES))) + len(MODALITIES)
-_SHORTEST = 16
 Targets = NDArray[np.float16]
 """(tokens, tags + modalities) probabilities; a row of zeros is a token that is not learnt."""
 
@@ -97,20 +96,26 @@ def distil(
         The history, as `train.train` gives it.
 
     Raises:
-        RecipeError: if the teachers are not a finished run.
+        RecipeError: if the teachers are not a finished run, or `run` was begun with other teachers, labels or text.
     """
     teachers, recipe = teachers_of(config)
     started = time.monotonic()
-    run.mkdir(parents=True, exist_ok=True)
+    train.settle(
+        {
+            **config.to_dict(),
+            "networks": [labels.digest((place / "network.safetensors").read_bytes()) for place in teachers],
+            "labels": train.label_digest(articles),
+            "corpus": labels.digest(corpus.ids.tobytes()),
+        },
+        run / "distil.json",
+    )
     coding = train.coding_of(recipe)
     apart = dataclasses.replace(coding, overlap=0)
-    windows = [ids.astype(np.uint16) for ids in corpus.windows(apart) if len(ids) >= _SHORTEST]
+    windows = [ids.astype(np.uint16) for ids in corpus.windows(apart, shortest=SHORTEST)]
     place = run / "targets.npy"
     if not place.is_file():
         ask(teachers, windows, place, bf16=train.use_bf16(config.precision), report=report)
     kept = np.load(place, mmap_mode="r")
-    if len(kept) != sum(map(len, windows)):
-        raise RecipeError(f"{place}: speaks of another corpus; remove it")
     ends = np.cumsum([len(ids) for ids in windows])
     targets = [kept[end - len(ids) : end] for end, ids in zip(ends, windows, strict=True)]
     hard = _hard(articles, recipe)

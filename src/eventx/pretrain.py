@@ -18,15 +18,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 from transformers import AutoConfig, AutoModel, Trainer, TrainerCallback, set_seed
+from transformers.utils import logging
 
 from eventx import train
 from eventx.encode import Coding, Ints
 from eventx.network import IGNORE, attention
 from eventx.recipe import PretrainConfig, RecipeError
-from eventx.unlabelled import Corpus
-
-_SHORTEST = 16
-"""Windows with fewer tokens teach little and are left out."""
+from eventx.unlabelled import SHORTEST, Corpus
 
 
 class Guesser(nn.Module):
@@ -54,7 +52,7 @@ class _Windows(Dataset[Ints]):
     """The windows of a corpus."""
 
     def __init__(self, corpus: Corpus, coding: Coding) -> None:
-        self.rows = [ids.astype(np.uint16) for ids in corpus.windows(coding) if len(ids) >= _SHORTEST]
+        self.rows = [ids.astype(np.uint16) for ids in corpus.windows(coding, shortest=SHORTEST)]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -123,16 +121,20 @@ def pretrain(
         The history: recipe, documents, tokens, losses, seconds. It also stands in `out`, as `history.json`.
 
     Raises:
-        RecipeError: if the encoder cannot be had, or there is no checkpoint to resume from.
+        RecipeError: if the encoder cannot be had, there is no checkpoint to resume from, or `out` holds another run.
     """
     checkpoint = train.last_checkpoint(out)
     if resume and checkpoint is None:
         raise RecipeError(f"{out}: no checkpoint to resume from; pre-train without --resume")
+    if checkpoint is not None and not resume:
+        raise RecipeError(f"{out}: holds an unfinished run; go on with --resume, or remove the folder")
+    train.settle(config.to_dict(), out / "pretrain.json")
     started = time.monotonic()
     set_seed(config.seed)
     coding = coding_of(config)
     place = train.encoder_place(config.encoder)
     facts = AutoConfig.from_pretrained(place, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     body = AutoModel.from_pretrained(place, config=facts, attn_implementation=attention(), dtype=torch.float32)
     if getattr(body, "pooler", None) is not None:
         body.pooler = None

@@ -6,6 +6,7 @@ A split file is tab-separated: `id`, `group`, `part`, with a header line. Labels
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ def read(path: Path) -> dict[str, Assignment]:
         fields = line.split("\t")
         if number == 1 and fields == ["id", "group", "part"]:
             continue
-        if len(fields) != 3 or not (fields[2] in PARTS or fields[2].startswith(FOLD)):
+        if len(fields) != 3 or not _is_part(fields[2]):
             raise SplitError(
                 f"{path}:{number}: {line!r} is not `id<TAB>group<TAB>{'|'.join(PARTS)}|fold-K`; correct the line"
             )
@@ -146,8 +147,10 @@ def extend(
         The longer split, and the ids that cannot join it: near-duplicates of a document in another part.
 
     Raises:
-        SplitError: if a new document's text is missing.
+        SplitError: if a new document's text is missing, or there can be no such part.
     """
+    if not _is_part(part):
+        raise SplitError(f"{part!r} is no part of a split; name one of {', '.join(PARTS)} or {FOLD}K")
     new = [name for name in texts if name not in split]
     known = {name: text for name, text in texts.items() if text is not None}
     missing = [name for name in new if name not in known]
@@ -165,6 +168,11 @@ def extend(
         else:
             longer[name] = Assignment(others[0].group if others else groups[name], part)
     return longer, barred
+
+
+def _is_part(name: str) -> bool:
+    """Say whether a split may have a part of this name."""
+    return name in PARTS or re.fullmatch(rf"{FOLD}\w+", name) is not None
 
 
 def _shingles(text: str) -> set[int]:

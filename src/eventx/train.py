@@ -489,30 +489,30 @@ def last_checkpoint(run: Path) -> str | None:
     return found
 
 
-def settle_run(config: TrainConfig, run: Path) -> None:
-    """Write the recipe of a run that goes on by itself, or make sure that the one there is the same.
+def settle(values: Mapping[str, Any], place: Path) -> None:
+    """Write what decides a run, or make sure that what stands there is the same: only then can the run go on.
 
     Raises:
-        RecipeError: if the folder holds a run by another recipe.
+        RecipeError: if the run there was begun with something else.
     """
-    place = run / "run.json"
-    wanted = json.dumps(config.to_dict(), indent=1) + "\n"
+    wanted = json.dumps(values, indent=1) + "\n"
     if place.is_file() and place.read_text(encoding="utf-8") != wanted:
-        raise RecipeError(f"{run}: holds a run by another recipe ({place}); name another folder, or remove it")
-    run.mkdir(parents=True, exist_ok=True)
+        raise RecipeError(
+            f"{place.parent}: holds a run by another recipe ({place}); go on with that one, name another folder, or "
+            "remove it"
+        )
+    place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(wanted, encoding="utf-8")
 
 
 def _settle_run(config: TrainConfig, run: Path, resume: bool) -> None:
     """Write the run's configuration, or make sure that the one to resume is the same."""
     place = run / "run.json"
-    wanted = json.dumps(config.to_dict(), indent=1) + "\n"
     begun = [*run.glob("checkpoints/checkpoint-*"), *run.glob("member-*")]
     if resume:
         if not begun or not place.is_file():
             raise RecipeError(f"{run}: no checkpoint to resume from; train without --resume")
-        if place.read_text(encoding="utf-8") != wanted:
-            raise RecipeError(f"{run}: the run was begun with another configuration; resume with that one ({place})")
+        settle(config.to_dict(), place)
         return
     if begun and not (run / "history.json").is_file():
         raise RecipeError(f"{run}: holds an unfinished run; go on with --resume, or remove the folder")
@@ -520,8 +520,8 @@ def _settle_run(config: TrainConfig, run: Path, resume: bool) -> None:
         shutil.rmtree(member)
     (run / "history.json").unlink(missing_ok=True)
     (run / "epochs.json").unlink(missing_ok=True)
-    run.mkdir(parents=True, exist_ok=True)
-    place.write_text(wanted, encoding="utf-8")
+    place.unlink(missing_ok=True)
+    settle(config.to_dict(), place)
 
 
 def device() -> torch.device:

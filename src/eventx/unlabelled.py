@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from eventx.encode import Coding, Encoded, Ints, lay, window_ids
 from eventx.text import words
 
+SHORTEST = 16
+"""Windows of fewer ids teach little: pre-training and distillation leave them out."""
 _BATCH = 256
 
 
@@ -43,11 +45,12 @@ class Corpus:
         """Return the number of documents."""
         return len(self.bounds) - 1
 
-    def windows(self, coding: Coding) -> Iterator[Ints]:
-        """Yield the windows of all documents, special tokens included."""
+    def windows(self, coding: Coding, *, shortest: int = 0) -> Iterator[Ints]:
+        """Yield the windows of all documents, special tokens included, but for those of fewer ids than `shortest`."""
         for low, high in zip(self.bounds[:-1], self.bounds[1:], strict=True):
             ids = self.ids[low:high].astype(np.int64)
-            yield from window_ids(Encoded([], ids, np.zeros(0, np.int64), lay(len(ids), coding)), coding)
+            laid = window_ids(Encoded([], ids, np.zeros(0, np.int64), lay(len(ids), coding)), coding)
+            yield from (window for window in laid if len(window) >= shortest)
 
     def save(self, place: Path) -> None:
         """Write the corpus to an `.npz` file."""
