@@ -44,7 +44,7 @@ def test_jsonl_is_the_promised_document(run, article):
     assert document["chars"] == document["chars_read"] == len(text)
     assert document["events"]
     for event in document["events"]:
-        assert list(event) == ["type", "trigger", "start", "end", "score", "modality", "sentence"]
+        assert list(event) == ["type", "trigger", "start", "end", "score", "modality", "sentence", "cue"]
         assert text[event["start"] : event["end"]] == event["trigger"]
         assert event["sentence"]["start"] <= event["start"] < event["end"] <= event["sentence"]["end"]
 

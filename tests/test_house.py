@@ -12,7 +12,7 @@ import eventx
 SOURCE = Path(eventx.__file__).parent
 FLOORS = [
     {"spans", "schema", "text", "recipe"},
-    {"labels", "split", "encode", "metrics", "reading", "writing", "network"},
+    {"labels", "split", "encode", "metrics", "reading", "writing", "network", "cue"},
     {"notes", "tagger", "train", "baselines", "unlabelled"},
     {"calibrate", "export", "evaluate", "pretrain", "distil", "crossfit"},
     {"cli"},

@@ -26,7 +26,8 @@ class Event:
     """One event that a model marked: `text[start:end] == trigger`.
 
     `score` is the calibrated probability that span and type are both right, in [0, 1]; `sentence` holds the
-    half-open character offsets of the sentence around the trigger.
+    half-open character offsets of the sentence around the trigger; `cue` those of the word that makes the event
+    possible or negated, where one could be told.
     """
 
     type: str
@@ -36,6 +37,7 @@ class Event:
     score: float
     modality: str
     sentence: tuple[int, int]
+    cue: tuple[int, int] | None = None
 
     @property
     def span(self) -> Span:
@@ -52,6 +54,7 @@ class Event:
             "score": self.score,
             "modality": self.modality,
             "sentence": {"start": self.sentence[0], "end": self.sentence[1]},
+            "cue": {"start": self.cue[0], "end": self.cue[1]} if self.cue else None,
         }
 
     @classmethod
@@ -61,9 +64,10 @@ class Event:
         Raises:
             KeyError: if a field is missing.
         """
-        sentence = value["sentence"]
+        sentence, cue = value["sentence"], value.get("cue")
         plain = {name: value[name] for name in ("type", "trigger", "start", "end", "score", "modality")}
-        return cls(**plain, sentence=(sentence["start"], sentence["end"]))
+        where = (cue["start"], cue["end"]) if cue else None
+        return cls(**plain, sentence=(sentence["start"], sentence["end"]), cue=where)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eventx import cue
 from eventx.encode import Coding, Encoded, Floats, Ints, decode, encode, owned, read
 from eventx.spans import Document, Event, Span
 from eventx.text import sentences
@@ -183,7 +184,8 @@ class Tagger:
             score = calibrated(raw, self.config.calibration[span.label])
             if score < self.config.thresholds[span.label]:
                 continue
-            sentence = bounds[bisect_right(starts, span.start) - 1]
+            low, high = bounds[bisect_right(starts, span.start) - 1]
+            sentence = (low, max(high, span.end))
             events.append(
                 Event(
                     type=span.label,
@@ -192,7 +194,8 @@ class Tagger:
                     end=span.end,
                     score=round(score, 4),
                     modality=span.modality,
-                    sentence=(sentence[0], max(sentence[1], span.end)),
+                    sentence=sentence,
+                    cue=cue.find(text, (span.start, span.end), sentence, span.modality),
                 )
             )
         return Document(id, text, tuple(events), source, self.name, _chars_read(text, encoded))

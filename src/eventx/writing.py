@@ -44,9 +44,10 @@ _SHOWN: dict[int, int | str | None] = {
     0x09: "\t",
     0xFEFF: None,
 }
-# Cells between columns, the most a type takes, the fewest a sentence is worth showing in.
+# Cells between columns, the most a type and a modality take, the fewest a sentence is worth showing in.
 _GAP = 2
 _TYPE_CELLS = 16
+_MODALITY_CELLS = 20
 _SENTENCE_CELLS = 16
 # At 80 and at 136 columns or more: what a trigger takes is lost to its sentence.
 _TRIGGER_CELLS = (16, 40)
@@ -219,14 +220,26 @@ def _marked(document: Document, pen: _Pen) -> Text:
 
     marked = Text(overflow="fold")
     at = 0
+    cues = sorted({event.cue for event in document.events if event.cue})
     for event in document.events:
-        marked.append(pen.lines(document.text[at : event.start]))
+        _between(marked, document.text, (at, event.start), cues, pen)
         label = pen.line(_label(event.type, event.modality))
         _mark(marked, event.trigger, label, _style(event.type, event.modality), pen)
         at = event.end
-    marked.append(pen.lines(document.text[at:]))
+    _between(marked, document.text, (at, len(document.text)), cues, pen)
     marked.rstrip()
     return marked
+
+
+def _between(marked: Text, text: str, part: tuple[int, int], cues: Iterable[tuple[int, int]], pen: _Pen) -> None:
+    """Append a part of the text without events to `marked`, its cues underlined."""
+    at, end = part
+    for low, high in cues:
+        if at <= low and high <= end:
+            marked.append(pen.lines(text[at:low]))
+            marked.append(pen.lines(text[low:high]), "underline")
+            at = high
+    marked.append(pen.lines(text[at:end]))
 
 
 def _mark(text: Text, trigger: str, label: str, style: str, pen: _Pen) -> None:
@@ -264,7 +277,7 @@ def _table(document: Document, pen: _Pen, width: int) -> Table:
         (
             pen.head(pen.line(event.type), _TYPE_CELLS),
             pen.head(pen.line(event.trigger), min(max(_TRIGGER_CELLS[0], width // 2 - 28), _TRIGGER_CELLS[1])),
-            pen.line(event.modality),
+            pen.head(pen.line(_modality(document.text, event)), _MODALITY_CELLS),
             f"{event.score:.2f}",
             f"{event.start}-{event.end}",
         )
@@ -285,6 +298,11 @@ def _table(document: Document, pen: _Pen, width: int) -> Table:
             cells.append(_sentence(document.text, event, pen, room))
         table.add_row(*cells)
     return table
+
+
+def _modality(text: str, event: Event) -> str:
+    """Return an event's modality with its cue: `possible (could)`."""
+    return f"{event.modality} ({text[slice(*event.cue)]})" if event.cue else event.modality
 
 
 def _sentence(text: str, event: Event, pen: _Pen, width: int) -> Text:
