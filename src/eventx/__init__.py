@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from eventx.spans import Document, Event, Span
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from eventx.tagger import ModelError, Tagger, load
 
     __version__: str
+
+# From 1.29 on onnxruntime reports each process and model to its makers, and keeps a device number in the user's home,
+# unless this stands before it is loaded. What eventx reads stays where it is read.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __all__ = ["Document", "Event", "ModelError", "Span", "Tagger", "__version__", "load"]
 

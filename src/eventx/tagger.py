@@ -232,6 +232,7 @@ def load(model: str | Path | None = None, *, threads: int = 0) -> Tagger:
     import onnxruntime
     from tokenizers import Tokenizer
 
+    onnxruntime.disable_telemetry_events()  # where the environment variable of __init__ is not looked at: Windows
     folder = _find(model)
     config = ModelConfig.read(folder)
     data = {name: _verified(folder / name, config) for name in ("model.onnx", "tokenizer.json")}
