@@ -39,10 +39,28 @@ def test_tables_have_one_column_a_system(articles):
     header, *rows = report.rows()
     assert all(len(row) == len(header) for row in rows)
     assert header == ["", "a", "b"]
-    assert report.markdown().count("\n|") == 2 + len(rows)
+    assert report.markdown().count("\n|") >= 2 + len(rows)
     assert json.loads(json.dumps(report.to_dict()))["scores"][0]["system"] == "a"
 
 
 def test_articles_without_text_are_refused(articles):
     with pytest.raises(ValueError, match="--texts"):
-        evaluate.evaluate([dataclasses.replace(articles[0], text=None)], {}, title="t")
+        evaluate.evaluate([dataclasses.replace(articles[0], text=None)], {"empty": lambda text: []}, title="t")
+    with pytest.raises(ValueError, match="no article"):
+        evaluate.evaluate([], {"empty": lambda text: []}, title="t")
+
+
+def test_groups_add_up_to_the_whole(articles, tiny):
+    (score,) = evaluate.evaluate(articles, {"tiny": tiny}, title="t", samples=50, train=articles).scores
+    for grouping in {group.grouping for group in score.groups}:
+        parts = [group for group in score.groups if group.grouping == grouping]
+        assert sum(group.exact.gold for group in parts) == score.exact.gold
+        assert sum(group.exact.predicted for group in parts) == score.exact.predicted
+        if grouping != "modality":  # a hit may bear another modality
+            assert sum(group.exact.hits for group in parts) == score.exact.hits
+
+
+def test_a_second_reader_is_scored_on_what_was_read(articles):
+    second = {articles[0].id: articles[0].spans, "another": ()}
+    report = evaluate.evaluate(articles, {"empty": lambda text: []}, title="t", samples=50, second=second)
+    assert (report.ceiling.documents, report.ceiling.reader, report.ceiling.systems) == (1, 1.0, {"empty": 0.0})

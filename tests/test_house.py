@@ -13,8 +13,10 @@ SOURCE = Path(eventx.__file__).parent
 FLOORS = [
     {"spans", "schema", "text", "recipe"},
     {"labels", "split", "encode", "metrics", "reading", "writing", "network", "cue"},
-    {"notes", "tagger", "train", "baselines", "unlabelled"},
-    {"calibrate", "export", "evaluate", "pretrain", "distil", "crossfit"},
+    {"notes", "tagger", "train", "baselines", "unlabelled", "groups", "plots", "curve"},
+    {"calibrate", "export", "pretrain", "distil", "crossfit", "predictions"},
+    {"evaluate", "errors", "compare"},
+    {"page", "terminal"},
     {"cli"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

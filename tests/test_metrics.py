@@ -380,3 +380,61 @@ def test_errors_say_what_came_and_what_to_give() -> None:
         reliability([0.1], [True], bins=0)
     with pytest.raises(ValueError, match="no score"):
         expected_calibration_error([], [])
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_single_documents_score_as_in_nervaluate(seed: int) -> None:
+    """Strict and exact modes count exact and span hits; where at most one mark touches each, its type mode overlaps."""
+    nervaluate = pytest.importorskip("nervaluate")
+    gold, predicted, _ = corpus(seed)
+    for left, right in zip(gold, predicted, strict=True):
+        if not left and not right:
+            continue
+        sides = [[[{"label": s.label, "start": s.start, "end": s.end} for s in spans]] for spans in (left, right)]
+        found = nervaluate.Evaluator(*sides, tags=[*TYPES], loader="dict").evaluate()["overall"]
+        assert found["strict"].correct == count([left], [right]).hits
+        assert found["exact"].correct == count([left], [right], "span").hits
+        touching = [[o for o in right if o.start < s.end and s.start < o.end] for s in left]
+        back = [[o for o in left if o.start < s.end and s.start < o.end] for s in right]
+        if all(len(each) <= 1 for each in (*touching, *back)):
+            assert found["ent_type"].correct == count([left], [right], "overlap").hits
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_confusions_and_presence_add_up(seed: int) -> None:
+    gold, predicted, _ = corpus(seed)
+    cells = metrics.type_confusion(gold, predicted)
+    assert sum(n for (wanted, found), n in cells.items() if wanted == found) == count(gold, predicted).hits
+    assert sum(n for (wanted, found), n in cells.items() if wanted and found) == count(gold, predicted, "span").hits
+    assert sum(n for (wanted, _), n in cells.items() if wanted) == count(gold, predicted).gold
+    for name, counts in metrics.presence(gold, predicted).items():
+        assert counts.gold == sum(any(s.label == name for s in spans) for spans in gold)
+        assert counts.hits <= min(counts.gold, counts.predicted)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_duplicating_documents_changes_no_share(seed: int) -> None:
+    gold, predicted, _ = corpus(seed)
+    for match in MATCHES:
+        assert count(gold * 2, predicted * 2, match).f1 == pytest.approx(count(gold, predicted, match).f1)
+    assert metrics.presence(gold * 2, predicted * 2).keys() == metrics.presence(gold, predicted).keys()
+
+
+def test_the_last_point_of_a_curve_is_the_score() -> None:
+    rng = random.Random(1)
+    scores = [rng.choice([0.2, 0.5, 0.9]) for _ in range(50)]
+    right = [rng.random() < score for score in scores]
+    points = metrics.precision_recall(scores, right, 60)
+    assert len(points) == 3
+    assert points[-1][1:] == (sum(right) / 50, sum(right) / 60)
+    assert [recall for _, _, recall in points] == sorted(recall for _, _, recall in points)
+
+
+def test_the_interval_of_a_difference_holds_it_and_turns_its_sign() -> None:
+    gold, a, _ = corpus(1)
+    b = corpus(2)[1][: len(gold)]
+    b = [spans if at % 2 else a[at] for at, spans in enumerate(b)]
+    low, high = metrics.difference_interval(gold, a, b, samples=400)
+    assert low <= count(gold, b).f1 - count(gold, a).f1 <= high
+    back = metrics.difference_interval(gold, b, a, samples=400)
+    assert back == pytest.approx((-high, -low))

@@ -1,7 +1,7 @@
-"""Systems x labelled articles -> a report: scores with intervals, by type, beside baselines; as JSON, Markdown or rows.
+"""Systems x labelled articles -> a report: scores with intervals, by type and by group, as JSON, Markdown or rows.
 
-A system is any function from a text to its spans. What a score is, `metrics` says; this room runs the systems, holds
-out what must be held out, and lays the figures out. It prints nothing.
+What a score is, `metrics` says; what a system says, `predictions`; what articles and mentions are grouped by, `groups`.
+This room puts them together and holds out what must be held out. It prints and draws nothing.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eventx import metrics
+from eventx import groups, metrics, predictions
 from eventx.baselines import Lexicon, Linear
 from eventx.labels import Article
+from eventx.predictions import Prediction, System
 from eventx.schema import TYPES
 from eventx.spans import Span
 from eventx.tagger import Tagger
@@ -25,17 +26,47 @@ from eventx.text import words
 if TYPE_CHECKING:
     from eventx.recipe import TrainConfig
 
-System = Callable[[str], Sequence[Span]]
 _MEASURES = [
     "**exact F1** (95% interval)",
     "precision / recall",
     *(f"F1 {name}" for name in TYPES),
     "F1 of spans alone",
+    "type right, of right spans",
     "F1 of overlap",
+    "F1 of presence in a document",
     "modality right",
     "false alarms per 1,000 words",
     "calibration error (ECE)",
 ]
+_SAMPLES = 300
+"""Of the bootstrap of a group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The score of one group of documents or mentions.
+
+    Attributes:
+        grouping, name: what was grouped by, and which group this is.
+        documents: that hold a gold span or a mark of it; of a group of documents, all of its.
+        exact: counts of exact hits. interval: 95% interval of their F1, by bootstrap over the documents.
+    """
+
+    grouping: str
+    name: str
+    documents: int
+    exact: metrics.Counts
+    interval: tuple[float, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the group as plain JSON values."""
+        return {
+            "grouping": self.grouping,
+            "name": self.name,
+            "documents": self.documents,
+            **_prf(self.exact),
+            "interval": [round(value, 4) for value in self.interval],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +78,14 @@ class Score:
         exact: counts of spans right in offsets and type; their F1 is the headline.
         interval: 95% interval of that F1, by bootstrap over documents.
         span: F1 of offsets alone; overlap: F1 of the same type with at least one shared character.
-        by_type: exact F1 of each type.
-        modality: share of exactly found spans with the right modality.
+        given_span: share of spans with right offsets whose type is right too.
+        by_type: exact counts of each type; presence: counts of documents that hold the type.
+        types: (gold type, predicted type) -> spans of the same offsets; "" is none.
+        modality: share of exactly found spans with the right modality; modalities: (gold, predicted) -> spans.
         false_alarms: spans marked per 1,000 words in articles that hold no event; None without such articles.
         calibration_error: expected calibration error of the scores; None for a system without scores.
+        reliability: see `metrics.reliability`; curves: type, or "all" -> see `metrics.precision_recall`.
+        groups: scores by group.
     """
 
     system: str
@@ -58,10 +93,17 @@ class Score:
     interval: tuple[float, float]
     span: float
     overlap: float
+    given_span: float
     by_type: dict[str, metrics.Counts]
+    presence: dict[str, metrics.Counts]
+    types: dict[tuple[str, str], int]
     modality: float
+    modalities: dict[tuple[str, str], int]
     false_alarms: float | None
     calibration_error: float | None = None
+    reliability: tuple[tuple[float, float, int], ...] = ()
+    curves: dict[str, list[tuple[float, float, float]]] = field(default_factory=dict)
+    groups: tuple[Group, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the score as plain JSON values, rounded to four digits."""
@@ -70,12 +112,42 @@ class Score:
             "exact": _prf(self.exact),
             "interval": [round(value, 4) for value in self.interval],
             "span_f1": round(self.span, 4),
+            "type_given_span": round(self.given_span, 4),
             "overlap_f1": round(self.overlap, 4),
             "by_type": {name: _prf(counts) for name, counts in self.by_type.items()},
+            "presence": {name: _prf(counts) for name, counts in self.presence.items()},
+            "type_confusion": [[*pair, count] for pair, count in self.types.items()],
             "modality": round(self.modality, 4),
+            "modality_confusion": [[*pair, count] for pair, count in self.modalities.items()],
             "false_alarms_per_1000_words": None if self.false_alarms is None else round(self.false_alarms, 3),
             "calibration_error": None if self.calibration_error is None else round(self.calibration_error, 4),
+            "reliability": [[round(mean, 4), round(share, 4), size] for mean, share, size in self.reliability],
+            "groups": [group.to_dict() for group in self.groups],
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """How a second reader of some of the articles does by the same scorer, and the systems on these articles alone."""
+
+    documents: int
+    reader: float
+    by_type: dict[str, float]
+    systems: dict[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the ceiling as plain JSON values."""
+        return {
+            "documents": self.documents,
+            "second_reader_f1": round(self.reader, 4),
+            "by_type": {name: round(f1, 4) for name, f1 in self.by_type.items()},
+            "systems": {name: round(f1, 4) for name, f1 in self.systems.items()},
+        }
+
+    def __str__(self) -> str:
+        """Return the ceiling as a sentence."""
+        systems = ", ".join(f"{name} {f1:.3f}" for name, f1 in self.systems.items())
+        return f"a second reader of {self.documents} of these documents has F1 {self.reader:.3f} on them; {systems}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +160,7 @@ class Report:
     mentions: int
     scores: tuple[Score, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    ceiling: Ceiling | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain JSON values."""
@@ -97,6 +170,7 @@ class Report:
             "words": self.words,
             "mentions": self.mentions,
             "facts": dict(self.facts),
+            "ceiling": self.ceiling.to_dict() if self.ceiling else None,
             "scores": [score.to_dict() for score in self.scores],
         }
 
@@ -105,82 +179,123 @@ class Report:
         columns = [_MEASURES, *map(_column, self.scores)]
         return [["", *(score.system for score in self.scores)], *map(list, zip(*columns, strict=True))]
 
+    def group_rows(self) -> list[list[str]]:
+        """Return F1 by group as a table of strings: a header, then a row a group with a cell a system."""
+        found = [{(g.grouping, g.name): g for g in score.groups} for score in self.scores]
+        places = dict.fromkeys(place for each in found for place in each)
+        rows = [["by", "group", "documents", "mentions", *(score.system for score in self.scores)]]
+        for place in places:
+            here = [each.get(place) for each in found]
+            first = next(group for group in here if group)
+            cells = [
+                f"{g.exact.f1:.3f} ({g.interval[0]:.3f}-{g.interval[1]:.3f})" if g and g.exact.gold else "-"
+                for g in here
+            ]
+            rows.append([*place, f"{first.documents:,}", f"{first.exact.gold:,}", *cells])
+        return rows
+
     def markdown(self) -> str:
-        """Return the report as a Markdown table under a line that says what was scored."""
-        header, *rows = self.rows()
-        lines = [
+        """Return the report as Markdown tables under a line that says what was scored."""
+        parts = [
             f"{self.title}: {self.documents} documents, {self.words:,} words, {self.mentions:,} mentions.",
-            "",
-            f"| {' | '.join(header)} |",
-            f"|{'---|' * len(header)}",
-            *(f"| {' | '.join(row)} |" for row in rows),
+            _table(self.rows()),
         ]
-        return "\n".join(lines) + "\n"
+        if self.ceiling:
+            parts.append(f"For comparison {self.ceiling}.")
+        if any(score.groups for score in self.scores):
+            parts.append("Exact F1 by group, with 95% intervals:")
+            parts.append(_table(self.group_rows()))
+        return "\n\n".join(parts) + "\n"
 
 
 def evaluate(
     articles: Sequence[Article],
-    systems: Mapping[str, System | Tagger],
+    systems: Mapping[str, System | Tagger | Sequence[Prediction]],
     *,
     title: str,
     samples: int = 1000,
     facts: Mapping[str, Any] | None = None,
+    train: Sequence[Article] | None = None,
+    second: Mapping[str, Sequence[Span]] | None = None,
 ) -> Report:
     """Score systems on labelled articles.
 
     Args:
         articles: with their texts; none that a system has learnt from.
-        systems: name -> tagger, or function from text to spans.
+        systems: name -> tagger, function from text to spans, or what it said of these articles.
         title: what is scored, for people.
         samples: of the bootstrap.
         facts: whatever else the report should say.
+        train: what the systems learnt from; with it triggers are grouped by whether it holds them.
+        second: document id -> spans of another reader.
 
     Raises:
         ValueError: if there is no article, or one lacks its text.
     """
-    if not articles or any(article.text is None for article in articles):
-        raise ValueError("scoring needs articles with their texts; name the folder that holds them with --texts")
-    texts = [article.text or "" for article in articles]
+    if not articles:
+        raise ValueError("there is no article to score; name a part of the split that holds some")
     gold = [article.spans for article in articles]
-    scores = []
-    for name, system in systems.items():
-        if isinstance(system, Tagger):
-            documents = list(system.pipe(texts))
-            predicted: list[list[Span]] = [[event.span for event in document.events] for document in documents]
-            certainty = [event.score for document in documents for event in document.events]
-            error = _calibration_error(gold, predicted, certainty)
-        else:
-            predicted = [list(system(text)) for text in texts]
-            error = None
-        scores.append(score(name, gold, predicted, texts, samples=samples, calibration_error=error))
-    mentions = sum(len(spans) for spans in gold)
-    return Report(title, len(texts), sum(_count_words(text) for text in texts), mentions, tuple(scores), facts or {})
+    said = {
+        name: predictions.run(system, articles) if callable(system) or isinstance(system, Tagger) else list(system)
+        for name, system in systems.items()
+    }
+    scores = [
+        score(name, articles, found, samples=samples, mention_groups=groups.of_mentions(train))
+        for name, found in said.items()
+    ]
+    return Report(
+        title,
+        len(articles),
+        sum(_count_words(article.text or "") for article in articles),
+        sum(map(len, gold)),
+        tuple(scores),
+        facts or {},
+        _ceiling(articles, said, second) if second else None,
+    )
 
 
 def score(
     system: str,
-    gold: Sequence[Sequence[Span]],
-    predicted: Sequence[Sequence[Span]],
-    texts: Sequence[str],
+    articles: Sequence[Article],
+    said: Sequence[Prediction],
     *,
     samples: int = 1000,
-    calibration_error: float | None = None,
+    mention_groups: Mapping[str, groups.MentionGroup] | None = None,
 ) -> Score:
-    """Score predicted spans against gold ones, document by document."""
+    """Score what a system said of articles against their labels, document by document."""
+    gold, predicted = [article.spans for article in articles], [each.spans for each in said]
     right, found = metrics.modality(gold, predicted)
-    without_events = any(not spans for spans in gold)
-    counted = [_count_words(text) for text in texts]
+    exact, span = metrics.count(gold, predicted), metrics.count(gold, predicted, match="span")
+    certainty = [score for each in said for score in each.scores]
+    scored = len(certainty) == exact.predicted and bool(certainty)
+    hits = hits_of(gold, predicted)
     return Score(
         system=system,
-        exact=metrics.count(gold, predicted),
+        exact=exact,
         interval=metrics.interval(gold, predicted, samples=samples),
-        span=metrics.count(gold, predicted, match="span").f1,
+        span=span.f1,
         overlap=metrics.count(gold, predicted, match="overlap").f1,
+        given_span=exact.hits / span.hits if span.hits else 0.0,
         by_type=metrics.by_type(gold, predicted),
+        presence=metrics.presence(gold, predicted),
+        types=metrics.type_confusion(gold, predicted),
         modality=right / found if found else 0.0,
-        false_alarms=metrics.false_alarms_per_1000_words(gold, predicted, counted) if without_events else None,
-        calibration_error=calibration_error,
+        modalities=metrics.modality_confusion(gold, predicted),
+        false_alarms=_false_alarms(articles, gold, predicted),
+        calibration_error=metrics.expected_calibration_error(certainty, hits) if scored else None,
+        reliability=tuple(metrics.reliability(certainty, hits)) if scored else (),
+        curves=_curves(gold, predicted, certainty, hits) if scored else {},
+        groups=_groups(articles, gold, predicted, mention_groups) if mention_groups is not None else (),
     )
+
+
+def hits_of(gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]]) -> list[bool]:
+    """Return for each predicted span, document after document, whether it is an exact hit."""
+    right = []
+    for wanted, found in zip(gold, predicted, strict=True):
+        exact = {(span.start, span.end, span.label) for span in wanted}
+        right += [(span.start, span.end, span.label) in exact for span in found]
+    return right
 
 
 def baselines(articles: Sequence[Article], *, seed: int = 0) -> dict[str, System]:
@@ -210,9 +325,8 @@ def leave_one_out(
     if len(config.train) < 2:
         raise recipe.RecipeError("leaving one out needs two parts or more in train")
     names = ("model", "trigger lexicon", "linear on word features")
-    predicted: dict[str, list[Sequence[Span]]] = {name: [] for name in names}
-    gold: list[Sequence[Span]] = []
-    all_texts: list[str] = []
+    said: dict[str, list[Prediction]] = {name: [] for name in names}
+    every: list[Article] = []
     for held_out in config.train:
         others = dataclasses.replace(config, train=tuple(name for name in config.train if name != held_out), dev="")
         learnt, _ = train.articles_of(others, texts)
@@ -221,34 +335,103 @@ def leave_one_out(
             train.train(others, learnt, (), Path(place))
             net, coding = network.load(Path(place)), train.coding_of(config)
         systems: dict[str, System] = {"model": partial(train.predict, net, coding), **baselines(learnt)}
-        for article in scored:
-            text = article.text or ""
-            all_texts.append(text)
-            gold.append(article.spans)
-            for name, system in systems.items():
-                predicted[name].append(list(system(text)))
+        every += scored
+        for name, system in systems.items():
+            said[name] += predictions.run(system, scored)
         size = len(scored)
-        report(f"{held_out}: F1 {metrics.count(gold[-size:], predicted['model'][-size:]).f1:.3f} ({size} documents)")
+        found = [prediction.spans for prediction in said["model"][-size:]]
+        report(f"{held_out}: F1 {metrics.count([a.spans for a in scored], found).f1:.3f} ({size} documents)")
     return Report(
         f"each of {', '.join(config.train)} held out in turn",
-        len(all_texts),
-        sum(_count_words(text) for text in all_texts),
-        sum(len(spans) for spans in gold),
-        tuple(score(name, gold, predicted[name], all_texts) for name in names),
+        len(every),
+        sum(_count_words(article.text or "") for article in every),
+        sum(len(article.spans) for article in every),
+        tuple(score(name, every, said[name]) for name in names),
     )
 
 
-def _calibration_error(
-    gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]], certainty: Sequence[float]
-) -> float | None:
-    """Return the expected calibration error of the scores of predicted spans."""
-    if not certainty:
+def _ceiling(
+    articles: Sequence[Article], said: Mapping[str, Sequence[Prediction]], second: Mapping[str, Sequence[Span]]
+) -> Ceiling | None:
+    """Score a second reader, and the systems, on the articles that both readers read."""
+    both = [at for at, article in enumerate(articles) if article.id in second]
+    if not both:
         return None
-    right = []
-    for wanted, found in zip(gold, predicted, strict=True):
-        exact = {(span.start, span.end, span.label) for span in wanted}
-        right += [(span.start, span.end, span.label) in exact for span in found]
-    return metrics.expected_calibration_error(certainty, right)
+    gold = [articles[at].spans for at in both]
+    reader = [second[articles[at].id] for at in both]
+    return Ceiling(
+        len(both),
+        metrics.count(gold, reader).f1,
+        {name: counts.f1 for name, counts in metrics.by_type(gold, reader).items()},
+        {name: metrics.count(gold, [found[at].spans for at in both]).f1 for name, found in said.items()},
+    )
+
+
+def _groups(
+    articles: Sequence[Article],
+    gold: Sequence[Sequence[Span]],
+    predicted: Sequence[Sequence[Span]],
+    mention_groups: Mapping[str, groups.MentionGroup],
+) -> tuple[Group, ...]:
+    """Score each group of documents and of mentions; a grouping that all fall into one group of says nothing."""
+    found = []
+    for grouping, names in groups.of_documents(articles).items():
+        order = sorted(set(names), key=lambda name: (name == "others", -names.count(name), name))
+        for name in order if len(order) > 1 else []:
+            at = [number for number, each in enumerate(names) if each == name]
+            left, right = [gold[number] for number in at], [predicted[number] for number in at]
+            found.append(_group(grouping, name, len(at), left, right))
+    for grouping, rule in mention_groups.items():
+        parted, marked = groups.divide(articles, gold, rule), groups.divide(articles, predicted, rule)
+        none: list[list[Span]] = [[] for _ in articles]
+        for name in sorted(parted.keys() | marked.keys()):
+            mine, its = parted.get(name, none), marked.get(name, none)
+            at = [number for number in range(len(articles)) if mine[number] or its[number]]
+            found.append(_group(grouping, name, len(at), [mine[n] for n in at], [its[n] for n in at]))
+    return tuple(found)
+
+
+def _group(
+    grouping: str, name: str, documents: int, gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]]
+) -> Group:
+    """Score one group."""
+    interval = metrics.interval(gold, predicted, samples=_SAMPLES)
+    return Group(grouping, name, documents, metrics.count(gold, predicted), interval)
+
+
+def _curves(
+    gold: Sequence[Sequence[Span]],
+    predicted: Sequence[Sequence[Span]],
+    certainty: Sequence[float],
+    hits: Sequence[bool],
+) -> dict[str, list[tuple[float, float, float]]]:
+    """Return precision and recall by score, for each type and for all."""
+    labels = [span.label for spans in predicted for span in spans]
+    wanted = [span.label for spans in gold for span in spans]
+    made = {"all": metrics.precision_recall(certainty, hits, len(wanted))}
+    for name in metrics.in_order(wanted):
+        own = [at for at, label in enumerate(labels) if label == name]
+        made[name] = metrics.precision_recall(
+            [certainty[at] for at in own], [hits[at] for at in own], wanted.count(name)
+        )
+    return made
+
+
+def _false_alarms(
+    articles: Sequence[Article], gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]]
+) -> float | None:
+    """Return the false alarms per 1,000 words of articles without events; None without such articles."""
+    counted = [_count_words(article.text or "") for article in articles]
+    if not any(size for size, spans in zip(counted, gold, strict=True) if not spans):
+        return None
+    return metrics.false_alarms_per_1000_words(gold, predicted, counted)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows of strings as a Markdown table, the first one its header."""
+    header, *others = rows
+    lines = [f"| {' | '.join(header)} |", f"|{'---|' * len(header)}", *(f"| {' | '.join(row)} |" for row in others)]
+    return "\n".join(lines)
 
 
 def _count_words(text: str) -> int:
@@ -264,7 +447,9 @@ def _column(score: Score) -> list[str]:
         f"{score.exact.precision:.3f} / {score.exact.recall:.3f}",
         *(f"{counts.f1:.3f}" if counts.gold or counts.predicted else "-" for counts in types.values()),
         f"{score.span:.3f}",
+        f"{score.given_span:.3f}",
         f"{score.overlap:.3f}",
+        f"{sum(score.presence.values(), start=metrics.Counts()).f1:.3f}",
         f"{score.modality:.3f}",
         "-" if score.false_alarms is None else f"{score.false_alarms:.2f}",
         "-" if score.calibration_error is None else f"{score.calibration_error:.3f}",

@@ -9,7 +9,7 @@ where its probabilities come from and how a report looks is not known here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -122,9 +122,13 @@ def by_type(gold: Documents, predicted: Documents) -> dict[str, Counts]:
         hits.update(label for _, _, label in _exact(left) & _exact(right))
         marked.update(span.label for span in right)
         given.update(span.label for span in left)
-    seen = marked.keys() | given.keys()
-    order = [*(name for name in TYPES if name in seen), *sorted(seen - TYPES.keys())]
-    return {name: Counts(hits[name], marked[name], given[name]) for name in order}
+    return {name: Counts(hits[name], marked[name], given[name]) for name in in_order(marked.keys() | given.keys())}
+
+
+def in_order(types: Iterable[str]) -> list[str]:
+    """Return types in the order of the schema, those it lacks behind them by the alphabet."""
+    seen = set(types)
+    return [*(name for name in TYPES if name in seen), *sorted(seen - TYPES.keys())]
 
 
 def modality_confusion(gold: Documents, predicted: Documents) -> dict[tuple[str, str], int]:
@@ -158,6 +162,68 @@ def modality(gold: Documents, predicted: Documents) -> tuple[int, int]:
     """
     confusion = modality_confusion(gold, predicted)
     return sum(seen for (left, right), seen in confusion.items() if left == right), sum(confusion.values())
+
+
+def presence(gold: Documents, predicted: Documents) -> dict[str, Counts]:
+    """Count documents instead of spans: is there an event of the type in it at all? Schema order, then the alphabet.
+
+    Raises:
+        ValueError: as `count` does.
+
+    >>> presence([[Span(0, 4, "flight")], []], [[Span(6, 9, "flight"), Span(10, 12, "flight")], []])
+    {'flight': Counts(hits=1, predicted=1, gold=1)}
+    """
+    totals: dict[str, Counts] = {}
+    for wanted, found in _pairs(gold, predicted):
+        left, right = {span.label for span in wanted}, {span.label for span in found}
+        for name in left | right:
+            seen = Counts(int(name in left and name in right), int(name in right), int(name in left))
+            totals[name] = totals.get(name, Counts()) + seen
+    return {name: totals[name] for name in in_order(totals)}
+
+
+def type_confusion(gold: Documents, predicted: Documents) -> dict[tuple[str, str], int]:
+    """Return (gold type, predicted type) -> how many spans with the same offsets on both sides have them; no zeros.
+
+    A gold span whose offsets nobody marked counts under (type, ""), a predicted one that is not gold under ("", type).
+
+    Raises:
+        ValueError: as `count` does.
+
+    >>> type_confusion([[Span(0, 4, "airstrike"), Span(5, 9, "flight")]], [[Span(0, 4, "offensive")]])
+    {('airstrike', 'offensive'): 1, ('flight', ''): 1}
+    """
+    confusion: Counter[tuple[str, str]] = Counter()
+    for left, right in _pairs(gold, predicted):
+        wanted = {(span.start, span.end): span.label for span in left}
+        found = {(span.start, span.end): span.label for span in right}
+        confusion.update((wanted.get(place, ""), found.get(place, "")) for place in wanted.keys() | found.keys())
+    return dict(sorted(confusion.items()))
+
+
+def precision_recall(scores: Sequence[float], right: Sequence[bool], gold: int) -> list[tuple[float, float, float]]:
+    """Return (score, precision, recall) of keeping the spans from each score on, scores descending.
+
+    Args:
+        scores: of the predicted spans.
+        right: whether each is an exact hit.
+        gold: how many gold spans there are.
+
+    Raises:
+        ValueError: if there are not as many answers as scores.
+
+    >>> precision_recall([0.9, 0.5, 0.9], [True, True, False], 4)
+    [(0.9, 0.5, 0.25), (0.5, 0.6666666666666666, 0.5)]
+    """
+    if len(scores) != len(right):
+        raise ValueError(f"{len(scores)} scores, but {len(right)} answers; give one answer a score")
+    points, hits = [], 0
+    ranked = sorted(zip(scores, right, strict=True), key=lambda pair: -pair[0])
+    for at, (score, good) in enumerate(ranked, 1):
+        hits += good
+        if at == len(ranked) or ranked[at][0] != score:
+            points.append((score, hits / at, hits / gold if gold else 0.0))
+    return points
 
 
 def false_alarms_per_1000_words(gold: Documents, predicted: Documents, words: Sequence[int]) -> float:
@@ -227,6 +293,31 @@ def interval(
         ]
     )
     low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def difference_interval(
+    gold: Documents, a: Documents, b: Documents, *, samples: int = 1000, level: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Return the (low, high) bounds of exact micro F1 of `b` less that of `a`: paired bootstrap over documents.
+
+    Both systems are scored on the same draw of documents (Berg-Kirkpatrick et al. 2012); the rest is as in `interval`.
+
+    Raises:
+        ValueError: as `interval` does.
+
+    >>> difference_interval([[Span(0, 4, "flight")]] * 3, [[]] * 3, [[Span(0, 4, "flight")]] * 3)
+    (1.0, 1.0)
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"a level of {level} is no share of samples; it must lie between 0 and 1, as 0.95 does")
+    left, right = _table(_by_document(gold, a, "exact")), _table(_by_document(gold, b, "exact"))
+    rng = np.random.default_rng(seed)
+    apart = []
+    for rows in _chunks(samples, len(left)):
+        drawn = rng.multinomial(len(left), np.full(len(left), 1 / len(left)), size=rows)
+        apart.append(_f1(drawn @ right) - _f1(drawn @ left))
+    low, high = np.quantile(np.concatenate(apart), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 

@@ -164,6 +164,11 @@ class Tagger:
         """The model's name and the first digits of its digest."""
         return f"{self.config.name}@{self.config.digests['model.onnx'][:8]}"
 
+    @property
+    def cuts(self) -> bool:
+        """Whether a threshold may leave out what the network marks."""
+        return any(cut > 0 for cut in self.config.thresholds.values())
+
     def tag(self, text: str, *, id: str = "", source: str = "") -> Document:
         """Mark the events of a text, all of it, whatever its length.
 

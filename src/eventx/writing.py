@@ -25,14 +25,15 @@ if TYPE_CHECKING:
 # Legal in JSON, but some readers end a line there, obey them or cannot encode them.
 _NOT_IN_A_LINE = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 # Okabe and Ito's colours, which the colour-blind tell apart; black on them reads on light and dark terminals.
-_COLOURS = {
+COLOURS = {
     "offensive": "#D55E00",
     "airstrike": "#56B4E9",
     "flight": "#009E73",
     "surrender": "#F0E442",
     "warning": "#CC79A7",
 }
-_OTHER_COLOUR = "#E69F00"
+"""Event type -> its colour in every view, page and plot."""
+OTHER_COLOUR = "#E69F00"
 _INK = {"asserted": "bold", "possible": "bold italic underline", "negated": "bold strike"}
 _LABELS = {"asserted": "{}", "possible": "{}?", "negated": "not {}"}
 # Control characters become their pictures, and what reorders a line or hides in it U+FFFD; line ends stay line ends.
@@ -256,7 +257,7 @@ def _label(type_: str, modality: str) -> str:
 
 def _style(type_: str, modality: str) -> str:
     """Return the rich style of an event."""
-    return f"{_INK.get(modality, 'bold')} #000000 on {_COLOURS.get(type_, _OTHER_COLOUR)}"
+    return f"{_INK.get(modality, 'bold')} #000000 on {COLOURS.get(type_, OTHER_COLOUR)}"
 
 
 def _plain_table() -> Table:
