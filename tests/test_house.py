@@ -11,7 +11,7 @@ import eventx
 
 SOURCE = Path(eventx.__file__).parent
 FLOORS = [
-    {"spans", "schema", "text", "recipe"},
+    {"spans", "schema", "text", "recipe", "markup"},
     {"labels", "split", "encode", "metrics", "reading", "writing", "network", "cue"},
     {"notes", "tagger", "train", "baselines", "unlabelled", "groups", "plots", "curve"},
     {"calibrate", "export", "pretrain", "distil", "crossfit", "predictions"},
@@ -20,7 +20,7 @@ FLOORS = [
     {"cli"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-SAME_FLOOR = {("export", "calibrate"), ("network", "encode"), ("labels", "split")}
+SAME_FLOOR = {("export", "calibrate"), ("network", "encode"), ("labels", "split"), ("spans", "markup")}
 """The only imports that stay on a floor."""
 HEAVY = ("torch", "transformers", "datasets", "sklearn", "onnx")
 

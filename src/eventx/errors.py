@@ -29,7 +29,7 @@ CAUSES: dict[str, str] = {
     "verb beside its noun": "another word near it tells the same event; only one of them is marked",
     "no conflict in the text": "a false alarm in a text that holds no event: a foreign or figurative use",
     "usual word, other sense": "a false alarm on a word that is not marked most times it stands in the train part",
-    "usual trigger": "a false alarm on a word that is marked most times: context or state decides",
+    "usual trigger": "a false alarm on a word that is often a trigger: context or state decides",
     "unseen words": "words that are no trigger in the train part",
     "rare trigger": "a trigger that stands up to four times in the labels of the train part",
     "possible or negated": "a miss of an event that did not take place",
@@ -116,14 +116,16 @@ def find(
     Args:
         articles: labelled, with their texts.
         said: what the system said of them, in the same order.
-        train: the labels that were learnt from, with their texts; without them no cause speaks of seen or unseen words.
+        train: the labels that were learnt from; without them no cause speaks of seen or unseen words, and without their
+            texts none of how often a word is marked.
         disputes: document id -> the spans of each network that did not learn from it, as cross-fitting gives them.
 
     Raises:
         ValueError: if articles and predictions are not as many.
     """
     known = list(train or ())
-    lexicon = Lexicon.fit(known, min_share=0.0) if known else None
+    with_text = [article for article in known if article.text is not None]
+    lexicon = Lexicon.fit(with_text, min_share=0.0) if with_text else None
     counts = groups.triggers(known)
     found = []
     for article, each in zip(articles, said, strict=True):

@@ -10,11 +10,12 @@ from html import escape
 from itertools import pairwise
 
 from eventx import plots
+from eventx.compare import Change
 from eventx.errors import CAUSES, Cause, Error
 from eventx.evaluate import Report, Score
+from eventx.markup import colour
 from eventx.metrics import Counts
 from eventx.schema import MODALITIES, TYPES
-from eventx.writing import COLOURS, OTHER_COLOUR
 
 _SHOWN = 12
 """Errors that are shown of a cause."""
@@ -149,8 +150,8 @@ def _confusion(cells: Mapping[tuple[str, str], int], known: Iterable[str], none:
 def _cell(number: int, total: int) -> str:
     """Return a cell of a confusion matrix."""
     share = number / total if total else 0.0
-    colour = "#fff" if share > 0.6 else "#000"
-    style = f"background:rgba(0,114,178,{share:.2f});color:{colour}" if number else "color:#767676"
+    ink = "#fff" if share > 0.6 else "#000"
+    style = f"background:rgba(0,114,178,{share:.2f});color:{ink}" if number else "color:#767676"
     return f'<td style="{style}">{number:,}</td>'
 
 
@@ -188,31 +189,25 @@ def _error(error: Error) -> str:
     gold = f"label {escape(error.gold.label)}" if error.gold else "no label"
     found = f"mark {escape(error.found.label)}" if error.found else "no mark"
     score = f" {error.score:.2f}" if error.score is not None else ""
-    return f"{_marked(error)}<br><small>{escape(error.id)}: {gold}, {found}{score}</small>"
+    return f"{in_context(error)}<br><small>{escape(error.id)}: {gold}, {found}{score}</small>"
 
 
-def _marked(error: Error) -> str:
-    """Return the words around an error with its label and mark shown."""
-    low, high = error.place
-    left = max(min(error.sentence[0], low), low - _AROUND)
-    right = min(max(error.sentence[1], high), high + _AROUND)
-    edges = sorted(
-        {left, right, *(edge for span in (error.gold, error.found) if span for edge in (span.start, span.end))}
-    )
-    pieces = ["…" if left > error.sentence[0] else ""]
+def in_context(place: Error | Change) -> str:
+    """Return the words around an error or a change as HTML: the label underlined, the last mark in its colour."""
+    found = place.found if isinstance(place, Error) else place.second or place.first
+    low, high = place.place
+    left = max(min(place.sentence[0], low), low - _AROUND)
+    right = min(max(place.sentence[1], high), high + _AROUND)
+    edges = sorted({left, right, *(edge for span in (place.gold, found) if span for edge in (span.start, span.end))})
+    pieces = ["…" if left > place.sentence[0] else ""]
     for start, end in pairwise(edges):
-        piece = escape(" ".join(error.text[start:end].split()) if error.text[start:end].strip() else " ")
-        piece = (
-            (" " if error.text[start].isspace() else "")
-            + piece.strip()
-            + (" " if error.text[end - 1].isspace() else "")
-        )
-        if error.gold and error.gold.start <= start < error.gold.end:
+        piece = escape(place.text[start:end])
+        if place.gold and place.gold.start <= start < place.gold.end:
             piece = f"<u>{piece}</u>"
-        if error.found and error.found.start <= start < error.found.end:
-            piece = f'<mark style="background:{COLOURS.get(error.found.label, OTHER_COLOUR)}">{piece}</mark>'
+        if found and found.start <= start < found.end:
+            piece = f'<mark style="background:{colour(found.label)}">{piece}</mark>'
         pieces.append(piece)
-    return "".join(pieces) + ("…" if right < error.sentence[1] else "")
+    return "".join(pieces) + ("…" if right < place.sentence[1] else "")
 
 
 def _figure(svg: str, caption: str) -> str:

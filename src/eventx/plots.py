@@ -9,7 +9,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from eventx.writing import COLOURS, OTHER_COLOUR
+from eventx.markup import colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,11 +28,11 @@ def precision_recall(curves: Mapping[str, Sequence[tuple[float, float, float]]])
     """Draw precision against recall, a line a type; points are (score, precision, recall)."""
     figure, axes = _axes("recall", "precision")
     for at, (name, points) in enumerate(curves.items()):
-        colour = "black" if name == "all" else _dark(COLOURS.get(name, OTHER_COLOUR))
+        ink = "black" if name == "all" else _dark(colour(name))
         axes.plot(
             [recall for _, _, recall in points],
             [precision for _, precision, _ in points],
-            color=colour,
+            color=ink,
             linestyle=_DASHES[at % len(_DASHES)],
             linewidth=2 if name == "all" else 1.4,
             label=name,
@@ -60,12 +60,12 @@ def learning_curve(points: Mapping[str, Sequence[tuple[int, float, float, float]
     figure, axes = _axes("labelled documents", "F1 on dev")
     ticks = sorted({documents for line in points.values() for documents, *_ in line})
     for at, (name, line) in enumerate(points.items()):
-        colour = "black" if name == "all" else _dark(COLOURS.get(name, OTHER_COLOUR))
+        ink = "black" if name == "all" else _dark(colour(name))
         sizes = [documents for documents, *_ in line]
-        style: dict[str, Any] = {"color": colour, "linestyle": _DASHES[at % len(_DASHES)]}
+        style: dict[str, Any] = {"color": ink, "linestyle": _DASHES[at % len(_DASHES)]}
         axes.plot(sizes, [mean for _, mean, _, _ in line], marker="o", markersize=3, linewidth=1.6, label=name, **style)
         axes.fill_between(
-            sizes, [low for _, _, low, _ in line], [high for _, _, _, high in line], color=colour, alpha=0.12, lw=0
+            sizes, [low for _, _, low, _ in line], [high for _, _, _, high in line], color=ink, alpha=0.12, lw=0
         )
     axes.set_xscale("log")
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
@@ -101,6 +101,6 @@ def _svg(figure: Figure, title: str) -> str:
     return drawn.replace("<svg", f'<svg role="img" aria-label="{title}"', 1)
 
 
-def _dark(colour: str) -> str:
+def _dark(ink: str) -> str:
     """Return a colour dark enough for a line on white: yellow is not."""
-    return "#B8A800" if colour == "#F0E442" else colour
+    return "#B8A800" if ink == "#F0E442" else ink

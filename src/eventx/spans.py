@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
+
+from eventx import markup
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -83,6 +86,17 @@ class Document:
     source: str = ""
     model: str = ""
     chars_read: int = 0
+
+    def _repr_html_(self) -> str:
+        """Return the text with its events marked, as notebooks show it."""
+        places = [
+            markup.Place(e.start, e.end, e.type, e.modality, f"{e.type}, {e.modality}, {e.score:.2f}", e.cue)
+            for e in self.events
+        ]
+        types = dict.fromkeys(event.type for event in self.events)
+        counted = f"{len(self.events):,} event{'s' * (len(self.events) != 1)}"
+        head = f"<div><b>{escape(self.id)}</b> <small>{counted}, {self.chars_read:,} characters read</small></div>"
+        return f"<div>{head}{markup.legend(types) if types else ''}{markup.text(self.text, places)}</div>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as plain JSON values, without its text."""

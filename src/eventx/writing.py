@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from eventx.markup import colour, label
 from eventx.schema import MODALITIES, TYPES
 from eventx.spans import Document, Event
 
@@ -24,18 +25,7 @@ if TYPE_CHECKING:
 
 # Legal in JSON, but some readers end a line there, obey them or cannot encode them.
 _NOT_IN_A_LINE = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-# Okabe and Ito's colours, which the colour-blind tell apart; black on them reads on light and dark terminals.
-COLOURS = {
-    "offensive": "#D55E00",
-    "airstrike": "#56B4E9",
-    "flight": "#009E73",
-    "surrender": "#F0E442",
-    "warning": "#CC79A7",
-}
-"""Event type -> its colour in every view, page and plot."""
-OTHER_COLOUR = "#E69F00"
 _INK = {"asserted": "bold", "possible": "bold italic underline", "negated": "bold strike"}
-_LABELS = {"asserted": "{}", "possible": "{}?", "negated": "not {}"}
 # Control characters become their pictures, and what reorders a line or hides in it U+FFFD; line ends stay line ends.
 _SHOWN: dict[int, int | str | None] = {
     **{code: 0x2400 + code for code in range(32)},
@@ -208,9 +198,9 @@ def _legend(pen: _Pen) -> Text:
     from rich.text import Text
 
     legend = Text()
-    for modality in _LABELS:
+    for modality, ink in _INK.items():
         legend.append("   " if legend else "")
-        _mark(legend, "trigger", _label("type", modality), _INK[modality], pen)
+        _mark(legend, "trigger", label("type", modality), ink, pen)
         legend.append(f" {modality}", "dim")
     return legend
 
@@ -224,8 +214,8 @@ def _marked(document: Document, pen: _Pen) -> Text:
     cues = sorted({event.cue for event in document.events if event.cue})
     for event in document.events:
         _between(marked, document.text, (at, event.start), cues, pen)
-        label = pen.line(_label(event.type, event.modality))
-        _mark(marked, event.trigger, label, _style(event.type, event.modality), pen)
+        named = pen.line(label(event.type, event.modality))
+        _mark(marked, event.trigger, named, _style(event.type, event.modality), pen)
         at = event.end
     _between(marked, document.text, (at, len(document.text)), cues, pen)
     marked.rstrip()
@@ -250,14 +240,9 @@ def _mark(text: Text, trigger: str, label: str, style: str, pen: _Pen) -> None:
     text.append(f"|{label}{pen.close}", "dim")
 
 
-def _label(type_: str, modality: str) -> str:
-    """Return type and modality in a word or two: `flight`, `flight?`, `not flight`."""
-    return _LABELS[modality].format(type_) if modality in _LABELS else f"{type_}, {modality}"
-
-
 def _style(type_: str, modality: str) -> str:
     """Return the rich style of an event."""
-    return f"{_INK.get(modality, 'bold')} #000000 on {COLOURS.get(type_, OTHER_COLOUR)}"
+    return f"{_INK.get(modality, 'bold')} #000000 on {colour(type_)}"
 
 
 def _plain_table() -> Table:
