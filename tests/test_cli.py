@@ -112,8 +112,12 @@ BAD = {
     "empty.txt": b"",
     "blank.txt": b" \n\n",
     "binary.txt": b"\x7fELF\x00\x01\x02\x00",
-    "latin.txt": "Général fled the café".encode("latin-1"),
-    "wide.txt": "Rebels fled.".encode("utf-16"),
+    "damaged.txt": "It\u2019s over".encode() + b" \xe9 he said",
+    "torn.jsonl": b'{"text": ',
+    "torn.txt.gz": b"\x1f\x8b\x08\x00\x00",
+    "odd.csv": b"a,b\n1,2\n",
+    "no.parquet": b"PAR1 but no more",
+    "empty.html": b"<html><body></body></html>",
 }
 
 
@@ -132,7 +136,7 @@ def test_a_bad_input_is_one_line_and_the_others_are_tagged(run, article, tmp_pat
     result = run("tag", article, bad, article, "--format", "jsonl")
     assert result.exit_code == 1
     assert len(result.stdout.splitlines()) == 2
-    assert "1 of 3 inputs could not be tagged" in result.stderr
+    assert "1 inputs could not be tagged" in result.stderr
 
 
 def test_no_model_has_its_own_code(run, article):

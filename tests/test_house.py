@@ -13,8 +13,8 @@ SOURCE = Path(eventx.__file__).parent
 FLOORS = [
     {"spans", "schema", "text", "recipe", "markup"},
     {"labels", "split", "encode", "metrics", "reading", "writing", "network", "cue"},
-    {"notes", "tagger", "train", "baselines", "unlabelled", "groups", "plots", "curve"},
-    {"calibrate", "export", "pretrain", "distil", "crossfit", "predictions"},
+    {"notes", "tagger", "train", "baselines", "unlabelled", "groups", "plots", "curve", "inputs"},
+    {"calibrate", "export", "pretrain", "distil", "crossfit", "predictions", "job"},
     {"evaluate", "errors", "compare"},
     {"page", "terminal"},
     {"cli"},

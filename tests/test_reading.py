@@ -145,30 +145,62 @@ def test_binary(tmp_path: Path, data: bytes, what: str, command: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "encoding", "told"),
+    [
+        ("Rebels fled", "utf-16", "UTF-16"),
+        ("Rebels fled 🚁", "utf-32", "UTF-32"),
+        ("Rebels fled", "utf-16-le", "UTF-16LE"),
+        ("Rebels fled", "utf-16-be", "UTF-16BE"),
+        ("The caf\u00e9 fell", "latin-1", "cp1252"),
+        ("\u201cWe fled\u201d, he said", "cp1252", "cp1252"),
+        ("Бои за город продолжаются, сообщили власти. Жители бежали из города после обстрела.", "cp1251", "cp1251"),
+    ],
+)
+def test_other_encodings_are_read_and_told(tmp_path: Path, text: str, encoding: str, told: str) -> None:
+    """UTF-16 tells itself, 8-bit encodings are told by charset-normalizer."""
+    (tmp_path / "a.txt").write_bytes(text.encode(encoding))
+    found = read_text(str(tmp_path / "a.txt"))
+    assert (found.text, found.encoding) == (text, told)
+
+
+@pytest.mark.parametrize(
     ("data", "parts"),
     [
-        ("Rebels fled".encode("utf-16"), ["UTF-16 text", "iconv -f UTF-16 -t"]),
-        ("Rebels fled".encode("utf-32"), ["UTF-32 text", "iconv -f UTF-32 -t"]),
-        ("Rebels fled".encode("utf-16-le"), ["UTF-16LE text", "iconv -f UTF-16LE -t"]),
-        ("Rebels fled".encode("utf-16-be"), ["UTF-16BE text", "iconv -f UTF-16BE -t"]),
         ("The caf\u00e9 fell".encode("latin-1"), ["not UTF-8 at byte 7 (0xe9)", "Latin-1", "iconv -f WINDOWS-1252 -t"]),
         ("They left the caf\u00e9".encode("latin-1"), ["Latin-1"]),
         ("BMW, GIF, PK: caf\u00e9 fell".encode("latin-1"), ["Latin-1"]),
         ("\u201cWe fled\u201d, he said".encode("cp1252"), ["not UTF-8 at byte 0 (0x93)", "Latin-1 (Windows-1252)"]),
         ("Бои за город".encode("cp1251"), ["encoding not recognised", "iconv -f ENCODING -t"]),
+    ],
+)
+def test_without_charset_normalizer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, parts: list[str]
+) -> None:
+    """Other encodings are guessed, with the place of the first wrong byte, the command that converts, and the extra."""
+    monkeypatch.setitem(sys.modules, "charset_normalizer", None)
+    message = refused_bytes(tmp_path, data)
+    assert all(part in message for part in parts), message
+    assert f" -t UTF-8 {tmp_path}/a.txt > {tmp_path}/a.utf8.txt; or let" in message
+    assert message.endswith('pip install "eventx[encodings]"')
+    assert " -t UTF-8 FILE | eventx tag -; or let" in refused("-", data)
+
+
+@pytest.mark.parametrize(
+    ("data", "parts"),
+    [
         (
             "It\u2019s \u201cover\u201d".encode() + b" \xe9 he said",
             ["1 damaged byte in", "drop it: iconv -c -f UTF-8 -t"],
         ),
         ("It\u2019s \u201cover\u201d".encode()[:-1], ["2 damaged bytes in", "drop them"]),
+        ("Rebels fled".encode("utf-16") + b"\0", ["damaged UTF-16", "iconv -c -f UTF-16 -t"]),
     ],
 )
-def test_not_utf8(tmp_path: Path, data: bytes, parts: list[str]) -> None:
-    """Other encodings are guessed, with the place of the first wrong byte and the command that converts them."""
+def test_damaged_text(tmp_path: Path, data: bytes, parts: list[str]) -> None:
+    """Text with a few wrong bytes is not another encoding: the message says how to drop them."""
     message = refused_bytes(tmp_path, data)
     assert all(part in message for part in parts), message
     assert message.endswith(f" -t UTF-8 {tmp_path}/a.txt > {tmp_path}/a.utf8.txt")
-    assert refused("-", data).endswith(" -t UTF-8 FILE | eventx tag -")
 
 
 @pytest.mark.parametrize(
@@ -177,7 +209,8 @@ def test_not_utf8(tmp_path: Path, data: bytes, parts: list[str]) -> None:
 def test_commands_run_as_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Whatever a file is called, the message is one line and its command converts the file in a shell."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "charset_normalizer", None)
     Path(name).write_bytes(b"caf\xe9")
-    command = refused(name).rpartition("convert it: ")[2]
+    command = refused(name).rpartition("convert it: ")[2].rpartition("; or let")[0]
     subprocess.run(["bash", "-c", command], check=True, timeout=10)
     assert read_text(os.path.splitext(name)[0] + ".utf8.txt").text == "café"

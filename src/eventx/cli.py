@@ -66,27 +66,56 @@ SPLIT = Path("labels/split.tsv")
 
 
 class Format(StrEnum):
-    """How `eventx tag` prints."""
+    """How `eventx tag` prints or writes."""
 
     view = "view"
     json = "json"
     jsonl = "jsonl"
+    csv = "csv"
+    parquet = "parquet"
+    html = "html"
 
 
 @app.command(
     epilog="**Examples**\n\n"
     "`eventx tag article.txt` # highlighted text and a table of its events\n\n"
-    "`eventx tag news/*.txt --format jsonl > events.jsonl` # a line of JSON a document\n\n"
-    "`cat article.txt | eventx tag -` # from another program\n\n"
-    "`eventx tag article.txt --min-precision 0.9` # fewer events, nine of ten right\n\n"
-    "`eventx tag article.txt --model runs/news/model` # with a model of your own"
+    "`eventx tag news/ -o events.csv` # every text, page and table under a folder: a row an event\n\n"
+    "`eventx tag articles.csv --text-field body -o events.parquet --workers 4` # long jobs; --resume goes on\n\n"
+    "`eventx tag news/*.html -o events.html` # one page to read, filter and print\n\n"
+    "`cat article.txt | eventx tag - --format jsonl` # from another program, to another program\n\n"
+    "`eventx tag article.txt --min-precision 0.9 --types airstrike,flight` # fewer events, nine of ten right"
 )
 def tag(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Text files in UTF-8; - is standard input.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE|DIR...",
+            help="Text, Markdown, HTML, JSON Lines, CSV, Parquet, also .gz, .xz, .zst; folders; - is standard input.",
+        ),
+    ],
     format: Annotated[
-        Format,
-        typer.Option("--format", "-f", help="view: for people. json: an array of documents. jsonl: a document a line."),
-    ] = Format.view,
+        Format | None,
+        typer.Option(
+            "--format",
+            "-f",
+            help="view: for people. json: an array of documents. jsonl: a document a line. "
+            "csv, parquet: a row an event. html: a page.",
+            show_default="by the output's ending; view",
+        ),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE|DIR",
+            help="Write there; into a folder a file a document.",
+            show_default=False,
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the output.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an output that was not finished.")] = False,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that tag side by side.")] = 1,
     model: Annotated[
         str | None,
         typer.Option(
@@ -97,6 +126,12 @@ def tag(
             show_default="news-small",
         ),
     ] = None,
+    types: Annotated[
+        str, typer.Option("--types", metavar="A,B", help="Only events of these types.", show_default=False)
+    ] = "",
+    modality: Annotated[
+        str, typer.Option("--modality", metavar="A,B", help="Only events of these modalities.", show_default=False)
+    ] = "",
     min_score: Annotated[
         float | None,
         typer.Option("--min-score", min=0, max=1, help="Leave out events that are less sure.", show_default=False),
@@ -111,35 +146,61 @@ def tag(
             show_default=False,
         ),
     ] = None,
+    text_field: Annotated[
+        str, typer.Option("--text-field", help="The field of a table or JSON record that holds the text.")
+    ] = "",
+    id_field: Annotated[str, typer.Option("--id-field", help="The field that names a record.")] = "",
+    date_field: Annotated[str, typer.Option("--date-field", help="The field that holds its date.")] = "",
+    glob: Annotated[str, typer.Option("--glob", help="Which files of a folder: '*.txt', '2016/*'.")] = "",
+    with_text: Annotated[bool, typer.Option("--with-text", help="Put the texts into JSON.")] = False,
     threads: Annotated[int, typer.Option("--threads", min=0, help="Threads for the network; 0: as many as cores.")] = 0,
 ) -> None:
     """Mark the events of texts.
 
     Each event has a type, its trigger with exact character offsets, a confidence, and a modality: asserted, possible or
-    negated. A file that cannot be read is named on standard error and the others are tagged all the same; the exit code
-    is then 1.
+    negated. What cannot be read is named on standard error and the rest is tagged all the same; the exit code is then
+    1. With --output what failed is listed in a `failures.jsonl` beside it.
     """
-    tagger = _load(model, threads)
-    failed: list[str] = []
-    documents = _tagged(files, tagger, failed)
-    least = _least_score(tagger, min_score, min_precision)
-    if least > 0:
-        documents = (_surer(document, least) for document in documents)
-    try:
-        if format is Format.view:
-            _print_views(documents, several=len(files) > 1)
-        else:
-            from eventx import writing
+    from eventx import inputs, job
 
-            lines = (writing.jsonl(d) for d in documents) if format is Format.jsonl else writing.json_array(documents)
-            for line in lines:
-                sys.stdout.write(line)
+    kind = _format_of(format, output)
+    tagger = _load(model, threads)
+    keep = _keeper(tagger, types, modality, _least_score(tagger, min_score, min_precision))
+    fields = inputs.Fields(text_field, id_field, date_field)
+    options = inputs.Options(fields, glob, _say)
+
+    def results(done: int = 0, last: str = "") -> Iterator[Any]:
+        items = job.following(inputs.walk(files, options, sys.stdin.buffer), done, last)
+        for result in job.tagged(items, tagger, model=model, workers=workers):
+            yield result if isinstance(result, inputs.Failure) else keep(result)
+
+    if output is not None:
+        facts: dict[str, Any] = {
+            "model": tagger.name,
+            "inputs": files,
+            "glob": glob,
+            "fields": [text_field, id_field, date_field],
+        }
+        facts |= {"types": types, "modality": modality, "scores": [min_score, min_precision]}
+        _run_job(results, Path(output), kind, facts, force, resume, with_text, inputs.count(files, glob))
+        return
+    failed: list[str] = []
+    documents = _told(results(), failed)
+    try:
+        if kind == "view":
+            _print_views(documents, several=len(files) > 1 or not _is_file(files[0]))
+        else:
+            for piece in job.pieces(documents, kind, with_text=with_text):
+                sys.stdout.write(piece)
                 sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        _say(f"standard output cannot be written ({error.strerror})")
+        raise typer.Exit(FAULTY) from None
     if failed:
         if len(files) > 1:
-            _say(f"{len(failed)} of {len(files)} inputs could not be tagged: {', '.join(map(_printable, failed))}")
+            _say(f"{len(failed)} inputs could not be tagged: {', '.join(map(_printable, failed))}")
         raise typer.Exit(FAULTY)
 
 
@@ -663,25 +724,141 @@ def _least_score(tagger: Tagger, min_score: float | None, min_precision: float |
     return max(wanted, min_score or 0.0)
 
 
-def _surer(document: Document, least: float) -> Document:
-    """Return a document with the events that reach a score."""
+def _keeper(tagger: Tagger, types: str, modality: str, least: float) -> Any:
+    """Return a function that leaves out of a document what the options of the command line do."""
     from dataclasses import replace
 
-    return replace(document, events=tuple(event for event in document.events if event.score >= least))
+    from eventx.schema import MODALITIES
+
+    wanted = []
+    for option, given, known in (("--types", types, tagger.config.types), ("--modality", modality, MODALITIES)):
+        names = [name.strip() for name in given.split(",") if name.strip()]
+        for name in names:
+            if name not in known:
+                _say(f"{option}: no {name!r}; choose of {', '.join(known)}")
+                raise typer.Exit(2)
+        wanted.append(frozenset(names or known))
+
+    def keep(document: Document) -> Document:
+        events = tuple(
+            e for e in document.events if e.score >= least and e.type in wanted[0] and e.modality in wanted[1]
+        )
+        return replace(document, events=events)
+
+    return keep
 
 
-def _tagged(files: list[str], tagger: Tagger, failed: list[str]) -> Iterator[Document]:
-    """Yield each file's document; name the files that cannot be read and note them in `failed`."""
-    from eventx import reading
+def _format_of(format: Format | None, output: str | None) -> str:
+    """Return the format that was asked for, or that the output's name tells."""
+    from eventx.job import FORMATS
 
-    for file in files:
-        try:
-            given = reading.read_text(file, sys.stdin.buffer)
-        except reading.InputError as error:
-            _say(str(error))
-            failed.append(file)
+    if output is None:
+        if format is Format.parquet:
+            _say("parquet is no text; write it into a file: -o events.parquet")
+            raise typer.Exit(2)
+        return format or Format.view
+    folder = output.endswith("/") or os.path.isdir(output)
+    kind = format or ("json" if folder else FORMATS.get(Path(output).suffix.lower()))
+    if kind is None or kind is Format.view or (folder and kind is Format.parquet):
+        _say(f"-o {output}: which format? end it in one of {', '.join(FORMATS)}, or name one with --format")
+        raise typer.Exit(2)
+    return kind
+
+
+def _run_job(
+    results: Any,
+    output: Path,
+    kind: str,
+    facts: dict[str, Any],
+    force: bool,
+    resume: bool,
+    with_text: bool,
+    total: int | None,
+) -> None:
+    """Write documents into an output, with a progress bar on a terminal, and say how it ended."""
+    from eventx import job
+
+    if str(output).endswith("/") or not output.suffix:
+        output.mkdir(parents=True, exist_ok=True)
+    try:
+        with _progress(total) as report:
+            done = job.run(
+                results,
+                output,
+                format=kind,
+                facts=facts,
+                resume=resume,
+                force=force,
+                with_text=with_text,
+                report=report,
+            )
+    except KeyboardInterrupt:
+        _say(f"stopped; {output} holds what is done; go on: add --resume")
+        raise typer.Exit(STOPPED) from None
+    except job.JobError as error:
+        _say(str(error))
+        raise typer.Exit(2) from None
+    except OSError as error:
+        _say(f"{output}: cannot be written ({error.strerror or error}); what is done is kept: go on with --resume")
+        raise typer.Exit(FAULTY) from None
+    if done is None:
+        _say(f"{output}: finished already")
+        return
+    _say(f"{output}: {done.documents:,} documents, {done.events:,} events")
+    if done.failed:
+        _say(f"{done.failed:,} documents could not be tagged; why: {job.failures_of(output)}")
+        raise typer.Exit(FAULTY)
+
+
+@contextmanager
+def _progress(total: int | None) -> Iterator[Any]:
+    """Show how many documents are done, how many a second and how long it will take; on a terminal only."""
+    if not sys.stderr.isatty():
+        yield lambda count: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("documents", total=total, rate="")
+
+        def report(count: int) -> None:
+            speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
+            bar.update(task, completed=count, rate=f"{speed:.1f}/s" if speed else "")
+
+        yield report
+
+
+def _told(results: Iterator[Any], failed: list[str]) -> Iterator[Document]:
+    """Yield documents; say why others are none, and note them in `failed`."""
+    from eventx.inputs import Failure
+
+    for result in results:
+        if isinstance(result, Failure):
+            _say(result.reason)
+            failed.append(result.source)
         else:
-            yield tagger.tag(given.text, id=given.id, source=given.source)
+            yield result
+
+
+def _is_file(path: str) -> bool:
+    """Say whether an input is one document."""
+    return not os.path.isdir(path) and Path(path).suffix in ("", ".txt", ".md")
 
 
 def _print_views(documents: Iterator[Document], *, several: bool) -> None:

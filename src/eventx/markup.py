@@ -49,17 +49,16 @@ def label(type_: str, modality: str) -> str:
     return _LABELS[modality].format(type_) if modality in _LABELS else f"{type_}, {modality}"
 
 
-def mark(words: str, place: Place) -> str:
-    """Return marked words as HTML, with their label."""
+def mark(words: str, place: Place, *, named: bool = True) -> str:
+    """Return marked words as HTML, with their label if they are to be `named`."""
     style = (
         f"background:{colour(place.type)};color:#000;padding:0 .15em;border-radius:3px;{_LINES.get(place.modality, '')}"
     )
     title = f' title="{escape(place.title)}"' if place.title else ""
-    named = escape(label(place.type, place.modality))
-    return (
-        f'<mark class="{escape(place.type)} {escape(place.modality)}" style="{style}"{title}>{escape(words)}'
-        f'<sub style="font-size:.7em;vertical-align:baseline"> {named}</sub></mark>'
-    )
+    told = escape(label(place.type, place.modality)) if named else ""
+    tail = f'<sub style="font-size:.7em;vertical-align:baseline"> {told}</sub>' if told else ""
+    kind = escape(f"{place.type} {place.modality}")
+    return f'<mark class="{kind}" style="{style}"{title}>{escape(words)}{tail}</mark>'
 
 
 def text(words: str, places: Sequence[Place]) -> str:

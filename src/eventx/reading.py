@@ -1,8 +1,8 @@
-"""Inputs -> texts, one at a time: the only room that opens what a user names.
+"""One file, or standard input, -> its text: which encoding it is in, and what to type where it is no text.
 
-Text is UTF-8 and nothing is changed on the way in: CRLF stays CRLF and a leading byte order mark stays as U+FEFF, so
-offsets fit a plain `open(path, encoding="utf-8", newline="")`. Whatever cannot be read so is refused with one line that
-says what to type. Nothing here knows about events, models or how a text is shown.
+Nothing is changed on the way in: CRLF stays CRLF and the byte order mark of UTF-8 stays as U+FEFF, so offsets fit a
+plain `open(path, encoding=..., newline="")`. UTF-8 needs no guess; UTF-16 tells itself; the common 8-bit encodings are
+told by charset-normalizer, where it is installed. What is no text is refused with one line that says what to type.
 """
 
 from __future__ import annotations
@@ -67,26 +67,47 @@ class InputError(Exception):
 class Input:
     """A text to tag.
 
-    `id` is the file's name without its ending, or `stdin`; `source` is the path as it was given, or `-`.
+    Attributes:
+        id: the file's name without its ending, `stdin`, or what a field of a table says.
+        source: the path as it was given, or `-`; a record of a file is `path#number`, from 1.
+        text: as it stands in the file, or as it was taken out of it.
+        date, title: as the input tells them; "" where it does not.
+        encoding: of the file; "" for UTF-8.
+        derived: whether the text is not the file's own, but a field of it or taken out of HTML: then offsets are into
+            this text alone, and it must be given back with them.
     """
 
     id: str
     source: str
     text: str
+    date: str = ""
+    title: str = ""
+    encoding: str = ""
+    derived: bool = False
 
 
 def read_text(source: str, stdin: BinaryIO | None = None) -> Input:
-    """Read one file, or standard input for `-`, as UTF-8 text with nothing changed.
+    """Read one file, or standard input for `-`, as text with nothing changed.
 
     Args:
         source: a path, or `-`.
         stdin: what to read for `-`, by default the standard input of the process.
 
     Raises:
-        InputError: if there is nothing to read, or it is empty, binary or not UTF-8.
+        InputError: if there is nothing to read, or it is empty, binary or in an encoding that cannot be told.
     """
-    data = _read_stdin(stdin) if source == STDIN else _read_file(source)
-    return Input("stdin" if source == STDIN else Path(source).stem, source, _decode(data, source))
+    data = read_bytes(source, stdin)
+    text, encoding = decode(data, source)
+    return Input("stdin" if source == STDIN else Path(source).stem, source, text, encoding=encoding)
+
+
+def read_bytes(source: str, stdin: BinaryIO | None = None) -> bytes:
+    """Return all bytes of a file, or of standard input for `-`.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    return _read_stdin(stdin) if source == STDIN else _read_file(source)
 
 
 def _read_stdin(stdin: BinaryIO | None) -> bytes:
@@ -107,7 +128,7 @@ def _read_file(source: str) -> bytes:
         with open(source, "rb") as file:
             return file.read()
     except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
-        name = _quoted(source)
+        name = quoted(source)
         name = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
         raise InputError(f"{name}: {_refusal(source, error)}") from error
 
@@ -120,40 +141,75 @@ def _refusal(source: str, error: OSError | ValueError) -> str:
     if len(source.split()) > _MOST_WORDS and not os.path.exists(source):
         return "no such file, expected a text file; to tag a sentence itself: echo 'SENTENCE' | eventx tag -"
     if os.path.isdir(source):
-        inside = _quoted(os.path.join(source, ""))
+        inside = quoted(os.path.join(source, ""))
         return f"a folder, expected a text file; give the files in it: eventx tag {inside}*.txt"
     if isinstance(error, PermissionError):
-        return f"no permission to read it; become its reader: chmod u+r {_quoted(source)}, or ask its owner"
+        return f"no permission to read it; become its reader: chmod u+r {quoted(source)}, or ask its owner"
     if isinstance(error, FileNotFoundError) and any(letter in source for letter in "*?["):
-        return f"no file fits this pattern; see what is there: ls {_quoted(folder or '.')}"
+        return f"no file fits this pattern; see what is there: ls {quoted(folder or '.')}"
     if isinstance(error, FileNotFoundError) and folder and not os.path.isdir(folder):
-        return f"no such file, nor is there a folder {_quoted(folder)}; see where you are: pwd"
+        return f"no such file, nor is there a folder {quoted(folder)}; see where you are: pwd"
     if isinstance(error, FileNotFoundError):
-        return f"no such file, expected a text file; see what is there: ls {_quoted(folder or '.')}"
-    return f"cannot be read ({_reason(error)}), expected a text file; see what it is: ls -ld {_quoted(source)}"
+        return f"no such file, expected a text file; see what is there: ls {quoted(folder or '.')}"
+    return f"cannot be read ({_reason(error)}), expected a text file; see what it is: ls -ld {quoted(source)}"
 
 
-def _decode(data: bytes, source: str) -> str:
-    """Return the text that `data` holds, byte order mark and line ends included.
+def decode(data: bytes, source: str) -> tuple[str, str]:
+    """Return the text that bytes hold, line ends included, and its encoding: "" for UTF-8.
+
+    The byte order mark of UTF-8 stays in the text; those of UTF-16 and UTF-32 belong to the encoding and do not.
+
+    Args:
+        data: of a file.
+        source: its path or `-`, for messages.
 
     Raises:
-        InputError: if `data` is empty, blank, binary or not UTF-8.
+        InputError: if there is no text in it, or its encoding cannot be told.
     """
-    name = "standard input" if source == STDIN else _quoted(source)
+    name = "standard input" if source == STDIN else quoted(source)
     if not data:
-        raise InputError(f"{name}: empty, nothing to tag; expected UTF-8 text")
-    if encoding := next((found for bom, found in _BOMS.items() if data.startswith(bom)), None) or _bare_utf16(data):
-        raise InputError(f"{name}: {encoding} text, expected UTF-8; convert it: {_iconv(encoding, source)}")
-    if _looks_binary(data) or data.startswith(tuple(_TEXT_LIKE_MAGIC)):
-        raise InputError(f"{name}: {_binary(data, source)}")
+        raise InputError(f"{name}: empty, nothing to tag; expected text")
+    if not (wide := next((found for bom, found in _BOMS.items() if data.startswith(bom)), None) or _bare_utf16(data)):
+        if _looks_binary(data) or data.startswith(tuple(_TEXT_LIKE_MAGIC)):
+            raise InputError(f"{name}: {_binary(data, source)}")
+        encoding = ""
+    else:
+        encoding = wide
     try:
-        text = data.decode("utf-8")
+        text = data.decode(encoding or "utf-8")
     except UnicodeDecodeError as error:
-        problem = _binary(data, source) if _kind(data) else _not_utf8(data, error, source)
-        raise InputError(f"{name}: {problem}") from error
+        if encoding:
+            raise InputError(
+                f"{name}: damaged {encoding} text at byte {error.start}; drop what is damaged: "
+                f"{_iconv(encoding, source, '-c ')}"
+            ) from error
+        text, encoding = _eight_bits(data, error, source, name)
     if not text.lstrip("\ufeff").strip():
-        raise InputError(f"{name}: only blanks, nothing to tag; expected UTF-8 text")
-    return text
+        raise InputError(f"{name}: only blanks, nothing to tag; expected text")
+    return text, encoding
+
+
+def _eight_bits(data: bytes, error: UnicodeDecodeError, source: str, name: str) -> tuple[str, str]:
+    """Return the text of bytes in another encoding than UTF-8, and that encoding, as charset-normalizer tells it.
+
+    Raises:
+        InputError: if it does not, or is not installed, or the bytes are damaged UTF-8.
+    """
+    if _kind(data):
+        raise InputError(f"{name}: {_binary(data, source)}") from error
+    problem = _not_utf8(data, error, source)
+    try:
+        from charset_normalizer import from_bytes
+    except ModuleNotFoundError:
+        more = 'or let eventx tell encodings: pip install "eventx[encodings]"'
+        raise InputError(f"{name}: {problem}; {more}") from error
+    best = None if "damaged" in problem else from_bytes(data, cp_exclusion=["utf_8", "utf_7"]).best()
+    if best is None or best.encoding.startswith("utf"):
+        raise InputError(f"{name}: {problem}") from error
+    # Western letters are all but the same in their many encodings; the web's is the one with the curly quotes.
+    western = "Windows-1252" in problem
+    encoding = "cp1252" if western else best.encoding
+    return data.decode(encoding), encoding
 
 
 def _looks_binary(data: bytes) -> bool:
@@ -187,12 +243,12 @@ def _binary(data: bytes, source: str) -> str:
     if kind is None:
         at = data.find(b"\0")
         where = f"a NUL byte at byte {at}" if at >= 0 else "many control characters"
-        told = "save it as text" if source == STDIN else f"see what it is: file {_quoted(source)}"
-        return f"looks binary ({where}), expected UTF-8 text; convert it to text first; {told}"
+        told = "save it as text" if source == STDIN else f"see what it is: file {quoted(source)}"
+        return f"looks binary ({where}), expected text; convert it to text first; {told}"
     what, command = kind
-    file, stem = ("FILE", "FILE") if source == STDIN else (_quoted(source), _quoted(_without_ending(source)))
+    file, stem = ("FILE", "FILE") if source == STDIN else (quoted(source), quoted(_without_ending(source)))
     remedy = command.format(file=file, stem=stem)
-    return f"looks binary ({what}), expected UTF-8 text; convert it to text first: {remedy}"
+    return f"looks binary ({what}), expected text; convert it to text first: {remedy}"
 
 
 def _not_utf8(data: bytes, error: UnicodeDecodeError, source: str) -> str:
@@ -223,7 +279,7 @@ def _iconv(encoding: str, source: str, options: str = "") -> str:
     """Return the command that makes UTF-8 of `source`."""
     if source == STDIN:
         return f"iconv {options}-f {encoding} -t UTF-8 FILE | eventx tag -"
-    return f"iconv {options}-f {encoding} -t UTF-8 {_quoted(source)} > {_quoted(_without_ending(source) + '.utf8.txt')}"
+    return f"iconv {options}-f {encoding} -t UTF-8 {quoted(source)} > {quoted(_without_ending(source) + '.utf8.txt')}"
 
 
 def _without_ending(source: str) -> str:
@@ -231,7 +287,7 @@ def _without_ending(source: str) -> str:
     return os.path.splitext(source)[0]
 
 
-def _quoted(path: str) -> str:
+def quoted(path: str) -> str:
     """Return `path` on one line, as a shell reads it: bare, in quotes, or as `$'...'` where it cannot be printed."""
     if path.startswith("-"):
         path = f"./{path}"

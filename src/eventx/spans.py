@@ -77,7 +77,9 @@ class Event:
 class Document:
     """A text and the events a model marked in it, in text order and without overlap.
 
-    `chars_read` says how many characters of `text` the model saw: always all of them, or there is a bug.
+    `chars_read` says how many characters of `text` the model saw: always all of them, or there is a bug. `date` and
+    `title` are those that the input tells, `encoding` that of its file ("" for UTF-8); `derived` says that the text was
+    taken out of something, a web page or a field of a table, so that the offsets need it beside them.
     """
 
     id: str
@@ -86,38 +88,52 @@ class Document:
     source: str = ""
     model: str = ""
     chars_read: int = 0
+    date: str = ""
+    title: str = ""
+    encoding: str = ""
+    derived: bool = False
 
     def _repr_html_(self) -> str:
-        """Return the text with its events marked, as notebooks show it."""
+        """Return the text with its events marked, and what the marks mean, as notebooks show it."""
+        types = dict.fromkeys(event.type for event in self.events)
+        return f"<div>{markup.legend(types) if types else ''}{self.to_html()}</div>"
+
+    def to_html(self) -> str:
+        """Return the text with its events marked as HTML, under a line that says which document it is."""
         places = [
             markup.Place(e.start, e.end, e.type, e.modality, f"{e.type}, {e.modality}, {e.score:.2f}", e.cue)
             for e in self.events
         ]
-        types = dict.fromkeys(event.type for event in self.events)
         counted = f"{len(self.events):,} event{'s' * (len(self.events) != 1)}"
-        head = f"<div><b>{escape(self.id)}</b> <small>{counted}, {self.chars_read:,} characters read</small></div>"
-        return f"<div>{head}{markup.legend(types) if types else ''}{markup.text(self.text, places)}</div>"
+        told = f"{self.date}, " if self.date else ""
+        head = f"<b>{escape(self.id)}</b> <small>{escape(told)}{counted}, {self.chars_read:,} characters read</small>"
+        return f"<div>{head}</div>{markup.text(self.text, places)}"
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the document as plain JSON values, without its text."""
+    def to_dict(self, *, with_text: bool = False) -> dict[str, Any]:
+        """Return the document as plain JSON values, with its text if that is asked for, or `derived`."""
+        told = {name: getattr(self, name) for name in ("date", "title", "encoding") if getattr(self, name)}
         return {
             "id": self.id,
             "source": self.source,
+            **told,
             "chars": len(self.text),
             "chars_read": self.chars_read,
             "model": self.model,
             "events": [event.to_dict() for event in self.events],
+            **({"text": self.text} if with_text or self.derived else {}),
         }
 
     @classmethod
-    def from_dict(cls, value: dict[str, Any], text: str) -> Document:
-        """Build a document from what `to_dict` gave and the text it speaks of.
+    def from_dict(cls, value: dict[str, Any], text: str | None = None) -> Document:
+        """Build a document from what `to_dict` gave and the text it speaks of, unless that stands in it.
 
         Raises:
-            KeyError: if a field is missing.
+            KeyError: if a field is missing, or the text.
             ValueError: if `text` does not hold the triggers at their offsets.
         """
         events = tuple(Event.from_dict(event) for event in value["events"])
+        derived = text is None
+        text = value["text"] if text is None else text
         for event in events:
             if text[event.start : event.end] != event.trigger:
                 found = text[event.start : event.end]
@@ -125,7 +141,10 @@ class Document:
                     f"document {value['id']!r}: the text has {found!r} at {event.start}:{event.end}, the event says "
                     f"{event.trigger!r}; give the text that was tagged"
                 )
-        return cls(value["id"], text, events, value["source"], value["model"], value["chars_read"])
+        told = {name: value.get(name, "") for name in ("date", "title", "encoding")}
+        return cls(
+            value["id"], text, events, value["source"], value["model"], value["chars_read"], **told, derived=derived
+        )
 
 
 def spans_to_bio(spans: Iterable[Span], words: Sequence[tuple[int, int]]) -> list[str]:

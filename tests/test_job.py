@@ -1,0 +1,162 @@
+"""Jobs: an output is whole, or goes on to be what it would have been; nothing comes twice and nothing is lost."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from eventx.cli import app
+from eventx.spans import Document
+
+DOCUMENTS = 40
+
+
+@pytest.fixture
+def corpus(tmp_path, seeds):
+    """Return a file of records, two of them without a text."""
+    lines = [
+        {"id": f"d{at}", "date": "2016-01-02", "text": seeds[at % 5].read_text("utf-8")} for at in range(DOCUMENTS)
+    ]
+    lines[3]["text"], lines[30]["text"] = "", None
+    place = tmp_path / "corpus.jsonl"
+    place.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return place
+
+
+@pytest.fixture
+def run(tiny_folder):
+    def call(*arguments):
+        words = ["tag", *map(str, arguments), "--model", str(tiny_folder)]
+        return CliRunner().invoke(app, words)
+
+    return call
+
+
+def ids(place: Path) -> list[str]:
+    return [json.loads(line)["id"] for line in place.read_text().splitlines()]
+
+
+WANTED = [f"d{at}" for at in range(DOCUMENTS) if at not in (3, 30)]
+
+
+def test_every_format_tells_the_same_events(run, corpus, tmp_path):
+    pq = pytest.importorskip("pyarrow.parquet")
+    for ending in ("jsonl", "json", "csv", "parquet", "html"):
+        result = run(corpus, "-o", tmp_path / f"e.{ending}")
+        assert result.exit_code == 1, result.stderr  # two records hold no text
+        assert "38 documents" in result.stderr
+        assert not (tmp_path / f"e.{ending}.partial").exists()
+    failed = [json.loads(line)["source"] for line in (tmp_path / "e.failures.jsonl").read_text().splitlines()]
+    assert failed == [f"{corpus}#4", f"{corpus}#31"]
+    documents = [Document.from_dict(json.loads(line)) for line in (tmp_path / "e.jsonl").read_text().splitlines()]
+    assert [document.id for document in documents] == WANTED
+    assert [document.to_dict() for document in documents] == json.loads((tmp_path / "e.json").read_text())
+    events = [(d.id, d.date, e.type, e.trigger, e.start, e.end) for d in documents for e in d.events]
+    names = ("document", "date", "type", "trigger", "start", "end")
+    with (tmp_path / "e.csv").open(newline="", encoding="utf-8") as file:
+        rows = [tuple(row[name] for name in names) for row in csv.DictReader(file)]
+    assert rows == [tuple(map(str, event)) for event in events]
+    table = pq.read_table(tmp_path / "e.parquet").to_pylist()
+    assert [tuple(row[name] for name in names) for row in table] == events
+    page = (tmp_path / "e.html").read_text()
+    assert page.count("<article>") == len(WANTED)
+    assert page.count("</mark>") == len(events) + 5
+    assert "<script" not in page
+
+
+def test_nothing_is_overwritten_unasked(run, corpus, tmp_path):
+    (tmp_path / "e.jsonl").write_text("mine")
+    assert run(corpus, "-o", tmp_path / "e.jsonl").exit_code == 2
+    assert (tmp_path / "e.jsonl").read_text() == "mine"
+    assert run(corpus, "-o", tmp_path / "e.jsonl", "--force").exit_code == 1
+    assert ids(tmp_path / "e.jsonl") == WANTED
+    assert run(corpus, "-o", tmp_path / "e.jsonl", "--resume").exit_code == 0  # finished already
+
+
+def test_a_folder_gets_a_file_a_document(run, corpus, seeds, tmp_path):
+    (tmp_path / "out").mkdir()
+    result = run(*seeds, seeds[0], "-o", tmp_path / "out", "-f", "json")
+    assert result.exit_code == 0, result.stderr
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert len(names) == 6
+    assert f"{seeds[0].stem}-2.json" in names
+    assert run(*seeds, "-o", tmp_path / "out", "-f", "json").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("output", "code", "what"),
+    [("e.xyz", 2, "which format"), ("none/e.jsonl", 0, ""), ("/proc/e.jsonl", 1, "cannot be written")],
+)
+def test_where_it_can_be_written(run, seeds, tmp_path, output, code, what):
+    result = run(seeds[0], "-o", tmp_path / output)
+    assert result.exit_code == code, result.stderr
+    assert what in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full device here")
+def test_a_full_disk_is_one_line(seeds, tiny_folder):
+    command = f"{sys.executable} -m eventx tag {seeds[0]} -f jsonl --model {tiny_folder} > /dev/full"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["standard output cannot be written (No space left on device)"]
+
+
+def test_a_job_that_was_cut_goes_on(run, corpus, tmp_path):
+    run(corpus, "-o", tmp_path / "whole.jsonl")
+    run(corpus, "-o", tmp_path / "e.jsonl")
+    # Make an unfinished job of it, cut in the middle of a line, as a power cut would.
+    facts = json.loads(json.dumps({}))
+    documents = [Document.from_dict(json.loads(line)) for line in (tmp_path / "e.jsonl").read_text().splitlines()]
+    from eventx import writing
+
+    lines = [writing.json_line({"derived": True, "document": d.to_dict(with_text=True)}) for d in documents[:3]]
+    (tmp_path / "e.jsonl").unlink()
+    assert run(corpus, "-o", tmp_path / "e.jsonl", "--resume").exit_code == 1
+    assert facts == {}
+    partial = tmp_path / "f.jsonl.partial"
+    partial.write_text('{"job": {"model": "another"}}\n' + "".join(lines))
+    result = run(corpus, "-o", tmp_path / "f.jsonl", "--resume")
+    assert result.exit_code == 2
+    assert "was begun with another model" in result.stderr
+    assert run(corpus, "-o", tmp_path / "f.jsonl").exit_code == 2
+    assert "unfinished job" in run(corpus, "-o", tmp_path / "f.jsonl").stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killing_it_loses_and_doubles_nothing(corpus, tmp_path, tiny_folder, run, blow, workers):
+    lines = corpus.read_text() * 30
+    corpus.write_text(lines)
+    run(corpus, "-o", tmp_path / "whole.csv")
+    output = tmp_path / "e.csv"
+    command = [sys.executable, "-m", "eventx", "tag", str(corpus), "-o", str(output), "--model", str(tiny_folder)]
+    command += ["--workers", str(workers), "--resume"]
+    kills, step = 0, 1_500_000
+    for _ in range(20):
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        partial = tmp_path / "e.csv.partial"
+        size, deadline = partial.stat().st_size if partial.exists() else 0, time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+            if partial.exists() and partial.stat().st_size > size + step:
+                process.send_signal(blow)
+                kills += 1
+                break
+        process.wait(timeout=60)
+        if blow == signal.SIGINT and process.returncode == 130:
+            with output.open(newline="", encoding="utf-8") as file:  # whole rows of what is done
+                assert all(None not in row.values() for row in csv.DictReader(file))
+        if process.returncode in (0, 1):
+            break
+    assert kills >= 2
+    assert output.read_text() == (tmp_path / "whole.csv").read_text()
+    assert not partial.exists()
