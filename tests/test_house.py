@@ -18,7 +18,7 @@ FLOORS = [
     {"cli"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-SAME_FLOOR = {("export", "calibrate"), ("network", "encode"), ("labels", "split")}
+SAME_FLOOR = {("export", "calibrate"), ("network", "encode"), ("labels", "split"), ("recipe", "schema")}
 """The only imports that stay on a floor."""
 HEAVY = ("torch", "transformers", "datasets", "sklearn", "onnx")
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from eventx.schema import Schema
     from eventx.spans import Document
     from eventx.tagger import Tagger
 
@@ -56,6 +57,12 @@ UnlabelledOption = Annotated[
         metavar="FILE",
         help="JSON Lines with a `text` each, plain, .xz or .gz; may be given several times.",
         show_default=False,
+    ),
+]
+SchemaOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--schema", metavar="FILE", help="A schema file with types of your own; see docs/types.md.", show_default=False
     ),
 ]
 SplitOption = Annotated[Path, typer.Option("--split", metavar="FILE", help="The split file.")]
@@ -159,6 +166,7 @@ def check(
         ),
     ] = None,
     texts: TextsOption = None,
+    schema: SchemaOption = None,
 ) -> None:
     """List every fault of label files and their split, with file, line and what to do; exit code 1 if there is one."""
     from eventx import labels
@@ -166,13 +174,14 @@ def check(
     paths = _label_files(files)
     if split is None and not files and SPLIT.is_file():
         split = SPLIT
-    faults = labels.check(paths, texts=_folder(texts), split=split)
+    kinds = _schema(schema)
+    faults = labels.check(paths, texts=_folder(texts), split=split, schema=kinds)
     for fault in faults:
         typer.echo(str(fault))
     if faults:
         _say(f"{len(faults)} faults in {len(paths)} label files")
         raise typer.Exit(FAULTY)
-    articles = [article for path in paths for article in labels.read(path, texts=texts, need_text=False)]
+    articles = [a for path in paths for a in labels.read(path, texts=texts, need_text=False, schema=kinds)]
     unseen = sum(article.text is None for article in articles)
     mentions = sum(len(article.spans) for article in articles)
     line = f"no faults: {len(articles)} documents, {mentions} mentions"
@@ -188,19 +197,21 @@ def tally(
     ] = None,
     split: SplitOption = SPLIT,
     texts: TextsOption = None,
+    schema: SchemaOption = None,
 ) -> None:
     """Count documents, words and mentions by type and modality in each part of the split, as a Markdown table."""
     from eventx import labels
     from eventx import split as parting
-    from eventx.schema import MODALITIES, TYPES
+    from eventx.schema import MODALITIES
 
+    kinds, place = _schema(schema), _folder(texts)
     with _errors():
         paths = _label_files(files)
-        articles = [a for path in paths for a in labels.read(path, texts=_folder(texts), need_text=False)]
+        articles = [a for path in paths for a in labels.read(path, texts=place, need_text=False, schema=kinds)]
         columns = labels.tally(articles, parting.read(split))
     names = sorted(columns, key=[*parting.PARTS, "seeds", "no part"].index)
     typer.echo(f"| | {' | '.join(names)} | all |\n|{'---|' * (len(names) + 2)}")
-    for row in ("documents", "without events", "words", "mentions", *TYPES, *MODALITIES):
+    for row in ("documents", "without events", "words", "mentions", *kinds.types, *MODALITIES):
         counts = [columns[name][row] for name in names]
         typer.echo(f"| {row} | {' | '.join(f'{count:,}' for count in counts)} | {sum(counts):,} |")
 
@@ -378,6 +389,7 @@ def evaluate(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Also write .json or .md.", show_default=False)
     ] = None,
+    schema: SchemaOption = None,
 ) -> None:
     """Score models on labelled articles: exact span and type micro-F1 with a 95% interval, and what lies behind it."""
     room = _room("evaluate")
@@ -386,7 +398,9 @@ def evaluate(
             settings = _room("recipe").TrainConfig.read(leave_one_out)
             report = room.leave_one_out(settings, _folder(texts), report=_say)
         else:
-            report = _evaluate(room, model or [None], part, _label_files(labels), split, _folder(texts), baselines)
+            report = _evaluate(
+                room, model or [None], part, _label_files(labels), split, _folder(texts), baselines, schema
+            )
     _print_report(report)
     if output is not None:
         text = report.markdown() if output.suffix == ".md" else json.dumps(report.to_dict(), indent=1) + "\n"
@@ -420,6 +434,7 @@ def make_split(
             show_default=False,
         ),
     ] = None,
+    schema: SchemaOption = None,
 ) -> None:
     """Draw a split by document and near-duplicate group. Documents marked `enriched` in their source only train."""
     from eventx import labels as room
@@ -430,14 +445,15 @@ def make_split(
             raise parting.SplitError(
                 f"{output}: there is a split already; scores on another are not comparable; --force replaces it"
             )
-        need = extend is None
-        articles = [a for path in _label_files(labels) for a in room.read(path, texts=_folder(texts), need_text=need)]
+        need, kinds, place = extend is None, _schema(schema), _folder(texts)
+        files = _label_files(labels)
+        articles = [a for path in files for a in room.read(path, texts=place, need_text=need, schema=kinds)]
         every = {article.id: article.text for article in articles}
         barred: list[str] = []
         if extend is not None:
             made, barred = parting.extend(parting.read(output), every, extend)
         else:
-            own = [article.id for article in room.read(folds)] if folds else []
+            own = [article.id for article in room.read(folds, schema=kinds)] if folds else []
             only_train = [article.id for article in articles if article.source.get("enriched")]
             here = {name: text for name, text in every.items() if text is not None}
             made = parting.draw(here, held_out=held_out, folds=own, only_train=only_train, seed=seed)
@@ -496,13 +512,16 @@ def agree(
     first: Annotated[Path, typer.Argument(metavar="FIRST", help="One reader's folder of notes, or label file.")],
     second: Annotated[Path, typer.Argument(metavar="SECOND", help="Another reader's.")],
     texts: TextsOption = None,
+    schema: SchemaOption = None,
 ) -> None:
     """Print the agreement of two readers on the texts that both annotated."""
     from eventx import labels, metrics, notes
 
+    kinds = _schema(schema)
+
     def read(place: Path) -> dict[str, Any]:
         if place.suffix == ".jsonl":
-            return {article.id: article.spans for article in labels.read(place, need_text=False)}
+            return {article.id: article.spans for article in labels.read(place, need_text=False, schema=kinds)}
         if texts is None:
             raise labels.LabelError(
                 f"{place}: notes count segments of their texts; name the texts' folder with --texts"
@@ -623,17 +642,28 @@ def _print_views(documents: Iterator[Document], *, several: bool) -> None:
 
 
 def _evaluate(
-    room: Any, models: list[Any], part: str, files: list[Path], split: Path, texts: Path | None, with_baselines: bool
+    room: Any,
+    models: list[Any],
+    part: str,
+    files: list[Path],
+    split: Path,
+    texts: Path | None,
+    with_baselines: bool,
+    schema: Path | None,
 ) -> Any:
     """Score models, and baselines fitted on the train part, on one part of the split."""
     from eventx import labels
 
     if with_baselines and part == "train":
         raise labels.LabelError("--baselines are fitted on the part 'train'; score them on another part")
-    parts = labels.read_parts(files, split, {part, "train"} if with_baselines else {part}, texts=texts)
+    taggers = [_load(model) for model in models]
+    kinds = _schema(schema)
+    if schema is None:
+        kinds = kinds.with_types(name for tagger in taggers for name in tagger.config.types)
+    wanted = {part, "train"} if with_baselines else {part}
+    parts = labels.read_parts(files, split, wanted, texts=texts, schema=kinds)
     systems: dict[str, Any] = {}
-    for model in models:
-        tagger = _load(model)
+    for tagger in taggers:
         systems[tagger.name] = tagger
         if part in tagger.config.learnt:
             _say(f"warning: {tagger.name} has learnt from the part {part!r}; its score there says little")
@@ -676,6 +706,14 @@ def _label_files(files: list[Path] | None) -> list[Path]:
         _say("no label files under labels/; name them")
         raise typer.Exit(2)
     return found
+
+
+def _schema(path: Path | None) -> Schema:
+    """Return the types that labels may have: those of a schema file, or the shipped ones."""
+    from eventx.schema import SHIPPED, Schema
+
+    with _errors():
+        return SHIPPED if path is None else Schema.read(path)
 
 
 def _folder(path: Path | None) -> Path | None:
