@@ -13,8 +13,10 @@ SOURCE = Path(eventx.__file__).parent
 FLOORS = [
     {"spans", "schema", "text", "recipe"},
     {"labels", "split", "encode", "metrics", "reading", "writing", "network"},
-    {"notes", "tagger", "train", "baselines", "unlabelled"},
-    {"calibrate", "export", "evaluate", "pretrain", "distil", "crossfit"},
+    {"notes", "tagger", "train", "baselines", "unlabelled", "marks"},
+    {"calibrate", "export", "evaluate", "pretrain", "distil", "crossfit"}
+    | {"brat", "conll", "docbin", "doccano", "labelstudio", "prodigy", "spancsv", "xmi"},
+    {"formats"},
     {"cli"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

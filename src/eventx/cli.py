@@ -562,6 +562,76 @@ def show(files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Tex
         raise typer.Exit(FAULTY)
 
 
+@app.command(
+    epilog="**Examples**\n\n`eventx convert labels/seeds.jsonl out/brat` # a folder that brat opens\n\n"
+    "`eventx convert labels/news.jsonl news.spacy --texts DIR` # for `spacy train`\n\n"
+    "`eventx convert project.json labels/mine.jsonl` # Label Studio's export to labels and texts\n\n"
+    '`eventx convert ace.conll mine.jsonl --rename Attack=offensive --rename Person=` # other names; "" leaves out\n\n'
+    "Formats: labels, brat, conll, bioes, labelstudio, doccano, prodigy, docbin, xmi, csv; see docs/formats.md."
+)
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="The file or folder to read.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="The file or folder to write.")],
+    from_: Annotated[
+        str | None, typer.Option("--from", metavar="FORMAT", help="What IN is.", show_default="guessed")
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="FORMAT", help="What OUT becomes.", show_default="by its name")
+    ] = None,
+    texts: Annotated[
+        Path | None,
+        typer.Option(
+            "--texts",
+            metavar="DIR",
+            help="Folder of the texts that label files do not carry, as ID.txt: read from it, or written into it.",
+            show_default=False,
+        ),
+    ] = None,
+    schema: SchemaOption = None,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option("--rename", metavar="OLD=NEW", help="A type's other name in IN; OLD= leaves its marks out."),
+    ] = None,
+    skip: Annotated[
+        bool,
+        typer.Option("--skip", help="Leave out marks that labels cannot hold, each named; the exit code is then 1."),
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over what stands at OUT.")] = False,
+) -> None:
+    """Convert labels between formats; spans, types, modality and text stay what they are."""
+    from eventx import formats, marks
+    from eventx.labels import LabelError
+
+    pairs = [pair.partition("=") for pair in rename or []]
+    wrong = [name for name in (from_, to) if name is not None and name not in formats.NAMES]
+    if wrong or not all(equals for _, equals, _ in pairs):
+        _say(
+            f"{wrong[0]}: no such format; use one of {', '.join(formats.NAMES)}" if wrong else "--rename takes OLD=NEW"
+        )
+        raise typer.Exit(2)
+    skipped: list[str] = []
+    kinds = _schema(schema)
+    with _errors():
+        reader, why = (from_, "as told") if from_ else formats.guess_input(source)
+        writer, how = (to, "as told") if to else formats.guess_output(target)
+        _say(f"reading {source} as {reader} ({why}), writing {target} as {writer} ({how})")
+        if not force and (target.is_file() or (target.is_dir() and any(target.iterdir()))):
+            raise LabelError(f"{target}: there is something already; --force writes over it")
+        renamed = {old: new for old, _, new in pairs}
+        door = marks.Door(schema=kinds, rename=renamed, skip=skipped.append if skip else None)
+        into = None if reader == "labels" else texts
+        articles = formats.read(reader, source, door, texts=_folder(texts) if into is None else None)
+        told = formats.write(writer, articles, target, kinds, texts=into)
+    for line in skipped:
+        _say(f"left out: {line}")
+    typer.echo(f"{target}: {len(articles)} documents, {sum(len(article.spans) for article in articles)} mentions")
+    for line in told:
+        _say(line)
+    if skipped:
+        _say(f"{len(skipped)} marks left out")
+        raise typer.Exit(FAULTY)
+
+
 def main() -> NoReturn:
     """Run the command line."""
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -19,6 +19,22 @@ class Span:
     end: int
     label: str
     modality: str = "asserted"
+
+
+class Annotated(Protocol):
+    """What labelled articles and tagged documents have in common; whatever writes spans takes this."""
+
+    @property
+    def id(self) -> str:
+        """The document's name."""
+
+    @property
+    def text(self) -> str | None:
+        """The text that offsets count in; None where it is not at hand."""
+
+    @property
+    def spans(self) -> Sequence[Span]:
+        """The marks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +95,11 @@ class Document:
     source: str = ""
     model: str = ""
     chars_read: int = 0
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """The events as bare labelled spans."""
+        return tuple(event.span for event in self.events)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as plain JSON values, without its text."""
