@@ -3,7 +3,8 @@
 A trigger is a text-bound annotation (T); its modality is the attribute `Modality`, left out where it is asserted. On
 the way in an event (E) passes its attributes on to its trigger, the attributes `Negation` and `Speculation` mean
 negated and possible, and relations, notes and other attributes are not read. A mark across line ends is written in
-pieces, a line each, as brat's editor does. Offsets are characters; brat itself counts CRLF as one, and is understood so.
+pieces, a line each, as brat's editor does. Offsets are characters; files of brat's own, which counts CRLF as one,
+are understood.
 """
 
 import re

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eventx.labels import Article, LabelError
-from eventx.marks import Door, Mark, covering, text_of
+from eventx.marks import Door, Mark, MissingError, covering, text_of
 from eventx.spans import Annotated
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def read(path: Path, door: Door | None = None) -> list[Article]:
 
     Raises:
         LabelError: if the file is none, or a mark is faulty (`marks.Door`).
-        RuntimeError: if spaCy is not installed.
+        MissingError: if spaCy is not installed.
     """
     tokens, vocab = _spacy()
     door = door or Door()
@@ -52,7 +52,7 @@ def write(documents: Iterable[Annotated], path: Path) -> list[str]:
 
     Raises:
         LabelError: if a text is missing, or spans overlap or are no whole words.
-        RuntimeError: if spaCy is not installed.
+        MissingError: if spaCy is not installed.
     """
     tokens, vocab = _spacy()
     tokens.DocBin(docs=[doc(document, vocab) for document in documents], store_user_data=True).to_disk(path)
@@ -64,7 +64,7 @@ def doc(document: Annotated, vocab: Vocab) -> Doc:
 
     Raises:
         LabelError: as `write` does.
-        RuntimeError: if spaCy is not installed.
+        MissingError: if spaCy is not installed.
     """
     tokens, _ = _spacy()
     text, rows = text_of(document), covering(document)
@@ -102,7 +102,7 @@ def _spacy() -> tuple[Any, Any]:
         from spacy import tokens
         from spacy.vocab import Vocab
     except ModuleNotFoundError:
-        raise RuntimeError(
+        raise MissingError(
             'a DocBin needs spaCy, which is not installed; type: pip install "eventx[convert]"'
         ) from None
     return tokens, Vocab()

@@ -87,7 +87,7 @@ def read(name: str, path: Path, door: Door, *, texts: Path | None = None) -> lis
 
     Raises:
         LabelError: if something is faulty or two documents bear one id.
-        RuntimeError: if the format needs a library that is not installed.
+        MissingError: if the format needs a library that is not installed.
     """
     if not path.exists():
         raise LabelError(f"{path}: no such file or folder; name what to convert")
@@ -112,7 +112,7 @@ def write(
 
     Raises:
         LabelError: if a format cannot hold a document, or a text file of another content is in the way.
-        RuntimeError: if the format needs a library that is not installed.
+        MissingError: if the format needs a library that is not installed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if name != _LABELS:

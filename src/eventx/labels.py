@@ -202,7 +202,7 @@ def _scan(path: Path, texts: Path | None, schema: Schema) -> tuple[list[tuple[in
     articles: list[tuple[int, Article]] = []
     faults: list[Fault] = []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # a trigger may hold what else ends a line
     except FileNotFoundError:
         return [], [Fault(str(path), 0, "no such label file", "name one that exists")]
     except (UnicodeDecodeError, IsADirectoryError):

@@ -24,6 +24,10 @@ _BLANKS = re.compile(r"\s+")
 _LONGEST_NAME = 200
 
 
+class MissingError(RuntimeError):
+    """A library that a format needs and that is not installed; the message says how to get it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """A mark as a foreign file has it.

@@ -2,8 +2,8 @@
 
 A trigger is an annotation of the span layer `webanno.custom.Event` with the features `value` (its type) and `modality`;
 words and sentences come along, and the document's id in DocumentMetaData. On the way in named entities count where
-that layer is missing. Offsets in the files are UTF-16 units; dkpro-cassis turns them into characters and back. Needs it:
-`pip install "eventx[convert]"`.
+that layer is missing. Offsets in the files are UTF-16 units; dkpro-cassis turns them into characters and back. Needs
+it: `pip install "eventx[convert]"`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from eventx.labels import Article, LabelError
-from eventx.marks import Door, Mark, file_name, text_of
+from eventx.marks import Door, Mark, MissingError, file_name, text_of
 from eventx.spans import Annotated
 from eventx.text import sentences, words
 
@@ -33,11 +33,12 @@ def read(path: Path, door: Door | None = None) -> list[Article]:
 
     Raises:
         LabelError: if there is none, a file is no CAS, it holds neither layer, or a mark is faulty (`marks.Door`).
-        RuntimeError: if dkpro-cassis is not installed.
+        MissingError: if dkpro-cassis is not installed.
     """
     cassis = _cassis()
     door = door or Door()
-    made, systems = [], {}
+    made: list[Article] = []
+    systems: dict[bytes, Any] = {}
     for where, data, system in _files(path):
         try:
             with warnings.catch_warnings():
@@ -58,7 +59,7 @@ def write(documents: Iterable[Annotated], path: Path) -> list[str]:
 
     Raises:
         LabelError: if a text is missing or holds characters that XML cannot, or an id cannot name a file.
-        RuntimeError: if dkpro-cassis is not installed.
+        MissingError: if dkpro-cassis is not installed.
     """
     system = _type_system()
     files = {f"{file_name(document)}.xmi": _cas(document, system).to_xmi() for document in documents}
@@ -70,15 +71,18 @@ def write(documents: Iterable[Annotated], path: Path) -> list[str]:
 
 
 def _type_system() -> Any:
-    """Return DKPro's types and the layer of events."""
-    system = _cassis().load_dkpro_core_typesystem()
-    layer = system.create_type(name=LAYER, supertypeName="uima.tcas.Annotation")
-    for name in ("value", "modality"):
-        system.create_feature(domainType=layer, name=name, rangeType=_STRING)
-    if not system.contains_type(_META):
-        meta = system.create_type(name=_META, supertypeName="uima.tcas.DocumentAnnotation")
-        for name in ("documentTitle", "documentId"):
-            system.create_feature(domainType=meta, name=name, rangeType=_STRING)
+    """Return the layer of events, and of DKPro's types what every import looks for."""
+    system = _cassis().TypeSystem()
+    annotation, document = "uima.tcas.Annotation", "uima.tcas.DocumentAnnotation"
+    for name, above, features in (
+        (LAYER, annotation, ("value", "modality")),
+        (_META, document, ("documentTitle", "documentId", "documentUri", "collectionId", "documentBaseUri")),
+        (_SEGMENTATION + "Sentence", annotation, ("id",)),
+        (_SEGMENTATION + "Token", annotation, ("id",)),
+    ):
+        kind = system.create_type(name=name, supertypeName=above)
+        for feature in features:
+            system.create_feature(domainType=kind, name=feature, rangeType=_STRING)
     return system
 
 
@@ -157,7 +161,7 @@ def _cassis() -> Any:
     try:
         import cassis
     except ModuleNotFoundError:
-        raise RuntimeError(
+        raise MissingError(
             'CAS XMI needs dkpro-cassis, which is not installed; type: pip install "eventx[convert]"'
         ) from None
     return cassis
