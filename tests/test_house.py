@@ -15,7 +15,7 @@ FLOORS = [
     {"labels", "split", "encode", "metrics", "reading", "writing", "network"},
     {"notes", "tagger", "train", "baselines", "unlabelled", "marks"},
     {"calibrate", "export", "evaluate", "pretrain", "distil", "crossfit"}
-    | {"brat", "conll", "docbin", "doccano", "labelstudio", "prodigy", "spancsv", "xmi"},
+    | {"brat", "conll", "docbin", "doccano", "labelstudio", "prodigy", "spancsv", "xmi", "doubts"},
     {"formats"},
     {"cli"},
 ]

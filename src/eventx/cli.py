@@ -149,7 +149,8 @@ def tag(
 
 @app.command(
     epilog="**Examples**\n\n`eventx check` # every label file under labels/ and the split\n\n"
-    "`eventx check --texts DIR` # with the texts at hand, offsets are checked against them"
+    "`eventx check --texts DIR` # with the texts at hand, offsets are checked against them\n\n"
+    "`eventx check --texts DIR --doubts` # and the labels that are unlike their fellows, the most suspect first"
 )
 def check(
     files: Annotated[
@@ -167,8 +168,21 @@ def check(
     ] = None,
     texts: TextsOption = None,
     schema: SchemaOption = None,
+    doubts: Annotated[
+        bool, typer.Option("--doubts", help="List likely mistakes too: marks that are unlike those of the same words.")
+    ] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many doubts to list.")] = 30,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write all doubts as JSON Lines, to review.", show_default=False
+        ),
+    ] = None,
 ) -> None:
-    """List every fault of label files and their split, with file, line and what to do; exit code 1 if there is one."""
+    """List every fault of label files and their split, with file, line and what to do; exit code 1 if there is one.
+
+    Doubts are no faults: places that may be right, worth a second look, the most suspect first.
+    """
     from eventx import labels
 
     paths = _label_files(files)
@@ -181,12 +195,15 @@ def check(
     if faults:
         _say(f"{len(faults)} faults in {len(paths)} label files")
         raise typer.Exit(FAULTY)
-    articles = [a for path in paths for a in labels.read(path, texts=texts, need_text=False, schema=kinds)]
+    read = {str(path): labels.read(path, texts=texts, need_text=False, schema=kinds) for path in paths}
+    articles = [article for own in read.values() for article in own]
     unseen = sum(article.text is None for article in articles)
     mentions = sum(len(article.spans) for article in articles)
     line = f"no faults: {len(articles)} documents, {mentions} mentions"
     line += f"; split: {split}" if split else "; no split checked"
     typer.echo(line + (f"; {unseen} checked without their text (--texts DIR)" if unseen else ""))
+    if doubts or output:
+        _doubt(read, limit, output)
 
 
 @app.command(epilog="**Example**\n\n`eventx tally --texts DIR` # with the texts at hand words are counted too")
@@ -709,6 +726,34 @@ def _print_views(documents: Iterator[Document], *, several: bool) -> None:
         tallies.append(writing.Tally.of(document))
     if several and tallies:
         writing.summary(tallies, console)
+
+
+def _doubt(files: dict[str, list[Any]], limit: int, output: Path | None) -> None:
+    """Print the most suspect labels, each in its sentence, and write all of them."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from eventx import doubts, writing
+    from eventx.spans import Event, Span
+
+    found = doubts.find(files)
+    console = Console(highlight=False)
+    for number, doubt in enumerate(found[:limit], 1):
+        shown = doubt.marked or doubt.suggested or Span(doubt.start, doubt.end, "")
+        start, end = doubt.start - doubt.sentence[0], doubt.end - doubt.sentence[0]
+        whole = (0, len(doubt.context))
+        event = Event(shown.label, doubt.trigger, start, end, doubt.score, shown.modality, whole)
+        marked = f"{doubt.marked.label}, {doubt.marked.modality}" if doubt.marked else "not marked"
+        console.print()
+        console.print(Text(f"{number}. {doubt.place}", "bold"), soft_wrap=True)
+        console.print(Text(f"   {doubt.kind}: {marked}; {doubt.why}"), soft_wrap=True)
+        console.print(Text("   ").append_text(writing.passage(doubt.context, event, console, console.width - 3)))
+    more = f"; the first {limit} are shown (--limit)" if len(found) > limit else ""
+    typer.echo(f"\n{len(found)} doubts{more}")
+    if output is not None:
+        with _errors():
+            doubts.write(found, output)
+        _say(f"{output}: {len(found)} doubts")
 
 
 def _evaluate(

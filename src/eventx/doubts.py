@@ -1,25 +1,30 @@
 """Labels that look like mistakes: places that are marked otherwise than most of their fellows, the most suspect first.
 
-Four kinds: `unmarked`, a trigger that is marked in most places and not here; `span`, a mark that is longer or shorter
-than those of the same words; `type`, a rare type for these words; `modality`, one that its cue (could, to, if, not,
-refused, denied ...) seldom goes with. Only counts of the labels themselves are asked, each without the place in
-question: no model, nothing to train. A doubt is a place to look at again, not an error. Files are not opened here.
+Five kinds: `twin`, the same words with the same words around them are marked otherwise in another place; `span`, a mark
+that is longer or shorter than those of the same words; `modality`, one that its cue (could, to, if, not, refused,
+denied ...) seldom goes with; `type`, a rare type for these words; `unmarked`, a trigger that is marked in most places
+and not here. Only counts of the labels themselves are asked, each without the place in question: no model, nothing to
+train. A doubt is a place to look at again, not an error.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from eventx.labels import Article
 from eventx.spans import Span
 from eventx.text import sentences, words
 
-KINDS = ("unmarked", "span", "type", "modality")
+TRUST = {"twin": 0.9, "span": 0.9, "type": 0.6, "unmarked": 0.5, "modality": 0.3}
+"""Kind -> how much its doubts count beside those of other kinds: chosen by what share of the first of each was right,
+on labels with planted errors and on labels that had been read twice."""
 Phrase = tuple[str, ...]
 """Lower-cased words, as `text.words` parts them."""
 
@@ -49,6 +54,8 @@ _COMMON = 150
 """So many of the most frequent words are told apart beside a place; what others say of it is that they are rare."""
 _NEAR = 4
 """How many words lie at most between a place and a mark near it."""
+_AROUND = 3
+"""How many words on each side make two places twins."""
 _NEAREST = 2
 """How many cues are asked, the nearest first."""
 _MARKED, _UNMARKED = "marked", "unmarked"
@@ -61,13 +68,13 @@ class Doubt:
     Attributes:
         file: label file of the document.
         document: its id.
-        kind: one of `KINDS`.
-        score: how likely another label is by the counts, in [0, 1]; it ranks doubts, it is not calibrated.
+        kind: one of `TRUST`.
+        score: how likely another label is by the counts, in [0, 1], among doubts of its kind; it is not calibrated.
         start: half-open character offsets of the place.
         end: likewise.
         trigger: the text there.
         marked: the mark that stands there; None where there is none.
-        suggested: the mark that its fellows have.
+        suggested: the mark that its fellows have; None where they have none.
         why: what the counts say, in a few words.
         sentence: half-open character offsets of the sentence around it.
         context: that sentence.
@@ -81,10 +88,15 @@ class Doubt:
     end: int
     trigger: str
     marked: Span | None
-    suggested: Span
+    suggested: Span | None
     why: str
     sentence: tuple[int, int]
     context: str
+
+    @property
+    def place(self) -> str:
+        """Where it stands: file, document and half-open character offsets."""
+        return f"{self.file}:{self.document}:{self.start}-{self.end}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the doubt as plain JSON values."""
@@ -97,11 +109,17 @@ class Doubt:
             "end": self.end,
             "trigger": self.trigger,
             "marked": None if self.marked is None else _plain(self.marked),
-            "suggested": _plain(self.suggested),
+            "suggested": None if self.suggested is None else _plain(self.suggested),
             "why": self.why,
             "sentence": {"start": self.sentence[0], "end": self.sentence[1]},
             "context": self.context,
         }
+
+
+def write(found: Iterable[Doubt], path: Path) -> None:
+    """Write doubts as JSON Lines, in their order: a queue to work through."""
+    lines = [json.dumps(doubt.to_dict(), ensure_ascii=False) for doubt in found]
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def find(files: Mapping[str, Sequence[Article]], *, least: float = 0.5) -> list[Doubt]:
@@ -111,9 +129,10 @@ def find(files: Mapping[str, Sequence[Article]], *, least: float = 0.5) -> list[
         files: label file -> its articles; those without text are left out.
         least: the score that a doubt needs.
     """
-    read = [_Read.of(file, article) for file, own in files.items() for article in own if article.text is not None]
-    found = [*_unmarked(read), *_spans(read), *_types(read), *_modalities(read)]
-    found.sort(key=lambda doubt: (-doubt.score, doubt.file, doubt.document, doubt.start, doubt.kind))
+    known = [(file, article) for file, own in files.items() for article in own if article.text is not None]
+    read = [_Read.of(file, one) for file, one in sorted(known, key=lambda pair: (pair[0], pair[1].id))]
+    found = [*_twins(read), *_spans(read), *_modalities(read), *_types(read), *_unmarked(read)]
+    found.sort(key=lambda d: (-d.score * TRUST[d.kind], d.file, d.document, d.start, d.kind))
     seen: set[tuple[str, str, int]] = set()
     kept = []
     for doubt in found:
@@ -165,7 +184,7 @@ class _Read:
         return self.sentences[min(bisect_right(self.sentences, (at, len(self.text) + 1)), len(self.sentences)) - 1]
 
     def doubt(
-        self, kind: str, score: float, low: int, high: int, marked: Span | None, suggested: Span, why: str
+        self, kind: str, score: float, low: int, high: int, marked: Span | None, suggested: Span | None, why: str
     ) -> Doubt:
         """Return a doubt about the words from `low` to `high`."""
         start, end = self.bounds[low][0], self.bounds[high - 1][1]
@@ -184,6 +203,37 @@ class _Read:
             sentence,
             self.text[slice(*sentence)],
         )
+
+
+def _twins(read: Sequence[_Read]) -> Iterator[Doubt]:
+    """Yield the places whose words stand elsewhere between the same words, and are marked otherwise there."""
+    known = {one.phrase(low, high) for one in read for low, high, _ in one.marks}
+    longest = max(map(len, known), default=0)
+    groups: defaultdict[tuple[Phrase, int], list[tuple[_Read, int, int, Span | None]]] = defaultdict(list)
+    for one in read:
+        mark_of = {(low, high): span for low, high, span in one.marks}
+        taken = {at for low, high, _ in one.marks for at in range(low, high)}
+        for low in range(_AROUND, len(one.lower) - _AROUND):
+            for high in range(low + 1, min(low + longest, len(one.lower) - _AROUND) + 1):
+                free = taken.isdisjoint(range(low, high))
+                if ((low, high) in mark_of or free) and one.phrase(low, high) in known:
+                    key = (one.phrase(low - _AROUND, high + _AROUND), high - low)
+                    groups[key].append((one, low, high, mark_of.get((low, high))))
+    for places in groups.values():
+        kinds = [None if span is None else (span.label, span.modality) for *_, span in places]
+        counts = Counter(kinds)
+        if len(counts) == 1:
+            continue
+        most = max(counts, key=lambda kind: (counts[kind], kind is not None, kinds.index(kind)))
+        twin, at, _, wanted = places[kinds.index(most)]
+        for (one, low, high, span), kind in zip(places, kinds, strict=True):
+            if kind == most:
+                continue
+            start, end = one.bounds[low][0], one.bounds[high - 1][1]
+            suggested = None if wanted is None else Span(start, end, wanted.label, wanted.modality)
+            told = "not marked" if wanted is None else f"{wanted.label}, {wanted.modality}"
+            why = f"the same words are {told} in {twin.article.id}:{twin.bounds[at][0]}"
+            yield one.doubt("twin", 1 - 0.25 / counts[most], low, high, span, suggested, why)
 
 
 def _unmarked(read: Sequence[_Read]) -> Iterator[Doubt]:
@@ -382,7 +432,7 @@ def _modalities(read: Sequence[_Read]) -> Iterator[Doubt]:
                 key=lambda pair: pair[1][modality] / pair[1].total(),
                 default=(("cue", ""), Counter()),
             )
-            if not modality or counts.total() <= _LEAST:
+            if not modality or counts.total() <= _LEAST or counts[modality] * 2 < counts.total():
                 continue
             why = f"after {key[1]!r} {key[2]}, {counts[modality]} of {counts.total() - 1} elsewhere are {modality}"
             suggested = Span(span.start, span.end, span.label, modality)
@@ -399,7 +449,9 @@ def _modality_contexts(one: _Read, low: int, high: int, span: Span) -> list[tupl
             break
         if word in _CUES and not (word == "to" and back > 2):
             far = "next to it" if back == 1 else "near it" if back <= 3 else "before it"
-            cues.append(("cue", "not" if word == "t" else word, far, span.label == "warning"))
+            # After `to` it is the word before that tells: managed to, tried to.
+            said = {"t": "not", "to": f"{one.word(low - back - 1)} to"}.get(word, word)
+            cues.append(("cue", said, far, span.label == "warning"))
     return [("words", one.phrase(low, high)), *cues[:_NEAREST]]
 
 
