@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from eventx.labels import Article, LabelError
-from eventx.marks import Door, Mark, joined, json_lines, parted, text_of
+from eventx.marks import COLOURS, Door, Mark, joined, json_lines, parted, text_of
 from eventx.schema import MODALITIES, SHIPPED, Schema
 from eventx.spans import Annotated, Span
-
-_COLOURS = ("#D55E00", "#56B4E9", "#009E73", "#F0E442", "#CC79A7", "#E69F00", "#0072B2", "#999999")
 
 
 def read(path: Path, door: Door | None = None) -> list[Article]:
@@ -41,7 +39,7 @@ def write(documents: Iterable[Annotated], path: Path, schema: Schema = SHIPPED) 
     place = path.with_suffix(".labels.json")
     names = [joined(Span(0, 1, name, modality)) for name in schema.types for modality in MODALITIES]
     own = [
-        {"text": name, "background_color": _COLOURS[at // len(MODALITIES) % len(_COLOURS)], "text_color": "#000000"}
+        {"text": name, "background_color": COLOURS[at // len(MODALITIES) % len(COLOURS)], "text_color": "#000000"}
         for at, name in enumerate(names)
     ]
     place.write_text(json.dumps(own, indent=1) + "\n", encoding="utf-8")

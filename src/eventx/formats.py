@@ -66,7 +66,7 @@ FORMATS: dict[str, Format] = {
         ),
         Format("labelstudio", "Label Studio, JSON tasks", (".json",), labelstudio.read, labelstudio.write),
         Format("doccano", "doccano, JSON Lines", (".doccano.jsonl",), doccano.read, doccano.write),
-        Format("prodigy", "Prodigy, JSON Lines", (".prodigy.jsonl",), prodigy.read, _plain(prodigy.write)),
+        Format("prodigy", "Prodigy, JSON Lines", (".prodigy.jsonl",), prodigy.read, prodigy.write),
         Format("docbin", "spaCy's DocBin", (".spacy",), docbin.read, _plain(docbin.write)),
         Format("xmi", "UIMA CAS XMI (INCEpTION), a folder", (".xmi", ".zip"), xmi.read, _plain(xmi.write)),
         Format("csv", "CSV, a row a mark", (".csv",), spancsv.read, _plain(spancsv.write)),

@@ -15,11 +15,9 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from eventx.labels import Article, LabelError
-from eventx.marks import Door, Mark, read_text, text_of
+from eventx.marks import COLOURS, Door, Mark, read_text, text_of
 from eventx.schema import MODALITIES, SHIPPED, Schema
 from eventx.spans import Annotated
-
-_COLOURS = ("#D55E00", "#56B4E9", "#009E73", "#F0E442", "#CC79A7", "#E69F00", "#0072B2", "#999999")
 
 
 def read(path: Path, door: Door | None = None) -> list[Article]:
@@ -73,7 +71,7 @@ def task(document: Annotated) -> dict[str, Any]:
 def configuration(schema: Schema) -> str:
     """Return a project's labelling configuration."""
     labels = [
-        f"    <Label value={quoteattr(name)} background={quoteattr(_COLOURS[at % len(_COLOURS)])} "
+        f"    <Label value={quoteattr(name)} background={quoteattr(COLOURS[at % len(COLOURS)])} "
         f"hint={quoteattr(schema.definitions[name])}/>"
         for at, name in enumerate(schema.types)
     ]

@@ -20,6 +20,8 @@ from eventx.schema import MODALITIES, SHIPPED, Schema
 from eventx.spans import Annotated, Span
 from eventx.text import words
 
+COLOURS = ("#D55E00", "#56B4E9", "#009E73", "#F0E442", "#CC79A7", "#E69F00", "#0072B2", "#999999")
+"""Of types, in their order, where a tool asks for them (Okabe and Ito)."""
 _BLANKS = re.compile(r"\s+")
 _LONGEST_NAME = 200
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from eventx.labels import Article, LabelError
 from eventx.marks import Door, Mark, covering, json_lines, parted, text_of
+from eventx.schema import SHIPPED, Schema
 from eventx.spans import Annotated
 
 
@@ -30,7 +31,7 @@ def read(path: Path, door: Door | None = None) -> list[Article]:
     ]
 
 
-def write(documents: Iterable[Annotated], path: Path) -> list[str]:
+def write(documents: Iterable[Annotated], path: Path, schema: Schema = SHIPPED) -> list[str]:
     """Write examples for Prodigy; return what people should know.
 
     Raises:
@@ -38,7 +39,7 @@ def write(documents: Iterable[Annotated], path: Path) -> list[str]:
     """
     lines = [json.dumps(record(document), ensure_ascii=False) + "\n" for document in documents]
     path.write_bytes("".join(lines).encode("utf-8"))
-    return [f"prodigy ner.manual DATASET blank:en {path} --label offensive,airstrike,... shows them"]
+    return [f"type: prodigy ner.manual DATASET blank:en {path} --label {','.join(schema.types)}"]
 
 
 def record(document: Annotated) -> dict[str, Any]:
