@@ -98,6 +98,18 @@ def test_a_label_file_with_an_unknown_type_says_what_to_do(project):
     assert run("check", project / "mine.jsonl", "--schema", project / "no.toml").exit_code == 1
 
 
+def test_an_own_type_is_converted_where_the_schema_has_it(project):
+    refused = run("convert", project / "mine.jsonl", project / "out")
+    assert (refused.exit_code, "--schema" in refused.stderr) == (1, True)
+    own = ("--schema", project / "six.toml")
+    assert run("convert", project / "mine.jsonl", project / "out", *own).exit_code == 0
+    assert "ceasefire\n" in (project / "out" / "annotation.conf").read_text()
+    assert run("convert", project / "out", project / "back.jsonl", *own).exit_code == 0
+    six = Schema.read(project / "six.toml")
+    there, back = (labels.read(project / name, schema=six) for name in ("mine.jsonl", "back.jsonl"))
+    assert [each.spans for each in back] == [each.spans for each in there]
+
+
 def test_tally_counts_the_own_type(project):
     options = ("--split", project / "split.tsv", "--schema", project / "six.toml")
     lines = run("tally", project / "mine.jsonl", *options).stdout.splitlines()

@@ -583,7 +583,7 @@ def show(files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Tex
     epilog="**Examples**\n\n`eventx convert labels/seeds.jsonl out/brat` # a folder that brat opens\n\n"
     "`eventx convert labels/news.jsonl news.spacy --texts DIR` # for `spacy train`\n\n"
     "`eventx convert project.json labels/mine.jsonl` # Label Studio's export to labels and texts\n\n"
-    '`eventx convert ace.conll mine.jsonl --rename Attack=offensive --rename Person=` # other names; "" leaves out\n\n'
+    "`eventx convert ace.conll mine.jsonl --rename Attack=offensive --rename Person=` # other names\n\n"
     "Formats: labels, brat, conll, bioes, labelstudio, doccano, prodigy, docbin, xmi, csv; see docs/formats.md."
 )
 def convert(
