@@ -26,7 +26,7 @@ import numpy as np
 from eventx import crossfit, metrics, network, train
 from eventx.encode import decode, encode
 from eventx.recipe import RecipeError, TrainConfig
-from eventx.schema import MODALITIES, TYPES
+from eventx.schema import MODALITIES
 
 
 def run(task: tuple[str, int, TrainConfig, list[Any], list[Any]]) -> tuple[dict[str, Any], list[Any]]:
@@ -53,16 +53,16 @@ def run(task: tuple[str, int, TrainConfig, list[Any], list[Any]]) -> tuple[dict[
     return record, [scores for _, scores in found]
 
 
-def table(records: list[dict[str, Any]], together: dict[str, float]) -> list[str]:
+def table(records: list[dict[str, Any]], together: dict[str, float], names: tuple[str, ...]) -> list[str]:
     """Return a Markdown table, a row a variant."""
     lines = [
-        f"| variant | runs | F1 mean (lowest-highest) | together | {' | '.join(TYPES)} |",
-        f"|{'---|' * (4 + len(TYPES))}",
+        f"| variant | runs | F1 mean (lowest-highest) | together | {' | '.join(names)} |",
+        f"|{'---|' * (4 + len(names))}",
     ]
     for name in dict.fromkeys(record["variant"] for record in records):
         runs = [record for record in records if record["variant"] == name]
         scores = [record["f1"] for record in runs]
-        types = [f"{statistics.mean(record['by_type'].get(t, 0.0) for record in runs):.3f}" for t in TYPES]
+        types = [f"{statistics.mean(record['by_type'].get(t, 0.0) for record in runs):.3f}" for t in names]
         joint = f"{together[name]:.3f}" if name in together else "-"
         lines.append(
             f"| {name} | {len(runs)} | {statistics.mean(scores):.3f} ({min(scores):.3f}-{max(scores):.3f}) | {joint} | "
@@ -114,10 +114,10 @@ def main() -> None:
     for name, runs in said.items():
         if len(runs) > 1:
             means = [crossfit.mean(list(each)) for each in zip(*runs, strict=True)]
-            spans = [[span for span, _ in decode(scores, list(TYPES), list(MODALITIES))] for scores in means]
+            spans = [[span for span, _ in decode(scores, base.schema.types, list(MODALITIES))] for scores in means]
             together[name] = metrics.count(gold, spans).f1
     print(f"{len(dev)} dev documents, {sum(map(len, gold))} mentions\n")
-    print("\n".join(table(records, together)))
+    print("\n".join(table(records, together, base.schema.types)))
 
 
 if __name__ == "__main__":

@@ -13,14 +13,17 @@ SOURCE = Path(eventx.__file__).parent
 FLOORS = [
     {"spans", "schema", "text", "recipe", "markup"},
     {"labels", "split", "encode", "metrics", "reading", "writing", "network", "cue"},
-    {"notes", "tagger", "train", "baselines", "unlabelled", "groups", "plots", "curve", "inputs"},
-    {"calibrate", "export", "pretrain", "distil", "crossfit", "predictions", "job"},
-    {"evaluate", "errors", "compare"},
+    {"notes", "tagger", "train", "baselines", "unlabelled", "groups", "plots", "curve", "inputs", "marks"},
+    {"calibrate", "export", "pretrain", "distil", "crossfit", "predictions", "job", "doubts"}
+    | {"brat", "conll", "docbin", "doccano", "labelstudio", "prodigy", "spancsv", "xmi"},
+    {"evaluate", "errors", "compare", "formats"},
     {"page", "terminal"},
     {"cli"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-SAME_FLOOR = {("export", "calibrate"), ("network", "encode"), ("labels", "split"), ("spans", "markup")}
+SAME_FLOOR = {("export", "calibrate"), ("network", "encode"), ("labels", "split"), ("recipe", "schema")} | {
+    ("spans", "markup")
+}
 """The only imports that stay on a floor."""
 HEAVY = ("torch", "transformers", "datasets", "sklearn", "onnx")
 

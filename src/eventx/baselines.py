@@ -174,7 +174,8 @@ class Linear:
             [span.modality for _, _, spans in parted for span in spans],
             seed,
         )
-        return cls(tuple(TYPES), tagger, modality)
+        own = sorted({span.label for _, _, spans in parted for span in spans} - TYPES.keys())
+        return cls((*TYPES, *own), tagger, modality)
 
     def predict(self, text: str) -> list[Span]:
         """Return the spans of the best valid tag path, in text order, each with its likeliest modality."""

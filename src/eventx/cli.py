@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from eventx.schema import Schema
     from eventx.spans import Document
     from eventx.tagger import Tagger
 
@@ -60,6 +61,12 @@ UnlabelledOption = Annotated[
 ]
 PartOption = Annotated[
     str, typer.Option("--part", help="Which part of the split to score: dev, test, train, written or fold-K.")
+]
+SchemaOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--schema", metavar="FILE", help="A schema file with types of your own; see docs/types.md.", show_default=False
+    ),
 ]
 SplitOption = Annotated[Path, typer.Option("--split", metavar="FILE", help="The split file.")]
 SPLIT = Path("labels/split.tsv")
@@ -206,7 +213,8 @@ def tag(
 
 @app.command(
     epilog="**Examples**\n\n`eventx check` # every label file under labels/ and the split\n\n"
-    "`eventx check --texts DIR` # with the texts at hand, offsets are checked against them"
+    "`eventx check --texts DIR` # with the texts at hand, offsets are checked against them\n\n"
+    "`eventx check --texts DIR --doubts` # and the labels that are unlike their fellows, the most suspect first"
 )
 def check(
     files: Annotated[
@@ -223,25 +231,43 @@ def check(
         ),
     ] = None,
     texts: TextsOption = None,
+    schema: SchemaOption = None,
+    doubts: Annotated[
+        bool, typer.Option("--doubts", help="List likely mistakes too: marks that are unlike those of the same words.")
+    ] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many doubts to list.")] = 30,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write all doubts as JSON Lines, to review.", show_default=False
+        ),
+    ] = None,
 ) -> None:
-    """List every fault of label files and their split, with file, line and what to do; exit code 1 if there is one."""
+    """List every fault of label files and their split, with file, line and what to do; exit code 1 if there is one.
+
+    Doubts are no faults: places that may be right, worth a second look, the most suspect first.
+    """
     from eventx import labels
 
     paths = _label_files(files)
     if split is None and not files and SPLIT.is_file():
         split = SPLIT
-    faults = labels.check(paths, texts=_folder(texts), split=split)
+    kinds = _schema(schema)
+    faults = labels.check(paths, texts=_folder(texts), split=split, schema=kinds)
     for fault in faults:
         typer.echo(str(fault))
     if faults:
         _say(f"{len(faults)} faults in {len(paths)} label files")
         raise typer.Exit(FAULTY)
-    articles = [article for path in paths for article in labels.read(path, texts=texts, need_text=False)]
+    read = {str(path): labels.read(path, texts=texts, need_text=False, schema=kinds) for path in paths}
+    articles = [article for own in read.values() for article in own]
     unseen = sum(article.text is None for article in articles)
     mentions = sum(len(article.spans) for article in articles)
     line = f"no faults: {len(articles)} documents, {mentions} mentions"
     line += f"; split: {split}" if split else "; no split checked"
     typer.echo(line + (f"; {unseen} checked without their text (--texts DIR)" if unseen else ""))
+    if doubts or output:
+        _doubt(read, limit, output)
 
 
 @app.command(epilog="**Example**\n\n`eventx tally --texts DIR` # with the texts at hand words are counted too")
@@ -252,19 +278,21 @@ def tally(
     ] = None,
     split: SplitOption = SPLIT,
     texts: TextsOption = None,
+    schema: SchemaOption = None,
 ) -> None:
     """Count documents, words and mentions by type and modality in each part of the split, as a Markdown table."""
     from eventx import labels
     from eventx import split as parting
-    from eventx.schema import MODALITIES, TYPES
+    from eventx.schema import MODALITIES
 
+    kinds, place = _schema(schema), _folder(texts)
     with _errors():
         paths = _label_files(files)
-        articles = [a for path in paths for a in labels.read(path, texts=_folder(texts), need_text=False)]
+        articles = [a for path in paths for a in labels.read(path, texts=place, need_text=False, schema=kinds)]
         columns = labels.tally(articles, parting.read(split))
     names = sorted(columns, key=[*parting.PARTS, "seeds", "no part"].index)
     typer.echo(f"| | {' | '.join(names)} | all |\n|{'---|' * (len(names) + 2)}")
-    for row in ("documents", "without events", "words", "mentions", *TYPES, *MODALITIES):
+    for row in ("documents", "without events", "words", "mentions", *kinds.types, *MODALITIES):
         counts = [columns[name][row] for name in names]
         typer.echo(f"| {row} | {' | '.join(f'{count:,}' for count in counts)} | {sum(counts):,} |")
 
@@ -471,6 +499,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    schema: SchemaOption = None,
 ) -> None:
     """Score models on labelled articles: exact span and type micro-F1 with a 95% interval, and what lies behind it."""
     from eventx import terminal
@@ -483,7 +512,9 @@ def evaluate(
             settings = _room("recipe").TrainConfig.read(leave_one_out)
             report = room.leave_one_out(settings, _folder(texts), report=_say)
         else:
-            articles, known, said = _said(model or [None], part, _label_files(labels), split, _folder(texts), baselines)
+            articles, known, said = _said(
+                model or [None], part, _label_files(labels), split, _folder(texts), baselines, schema
+            )
             title = f"the part {part} of {split}"
             report = room.evaluate(articles, said, title=title, train=known, second=_second(second))
             if errors or output is not None:
@@ -516,13 +547,14 @@ def compare(
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Also write it as JSON.", show_default=False),
     ] = None,
+    schema: SchemaOption = None,
 ) -> None:
     """Say whether model B is better than model A on the same articles, beyond chance, and where."""
     from eventx import terminal
 
     room = _room("compare")
     with _errors():
-        articles, _, said = _said([a, b], part, _label_files(labels), split, _folder(texts), False)
+        articles, _, said = _said([a, b], part, _label_files(labels), split, _folder(texts), False, schema)
         if len(said) < 2:
             raise typer.BadParameter(f"{a} and {b} are one and the same; name two")
         found = room.compare(articles, *said.items())
@@ -558,6 +590,7 @@ def make_split(
             show_default=False,
         ),
     ] = None,
+    schema: SchemaOption = None,
 ) -> None:
     """Draw a split by document and near-duplicate group. Documents marked `enriched` in their source only train."""
     from eventx import labels as room
@@ -568,14 +601,15 @@ def make_split(
             raise parting.SplitError(
                 f"{output}: there is a split already; scores on another are not comparable; --force replaces it"
             )
-        need = extend is None
-        articles = [a for path in _label_files(labels) for a in room.read(path, texts=_folder(texts), need_text=need)]
+        need, kinds, place = extend is None, _schema(schema), _folder(texts)
+        files = _label_files(labels)
+        articles = [a for path in files for a in room.read(path, texts=place, need_text=need, schema=kinds)]
         every = {article.id: article.text for article in articles}
         barred: list[str] = []
         if extend is not None:
             made, barred = parting.extend(parting.read(output), every, extend)
         else:
-            own = [article.id for article in room.read(folds)] if folds else []
+            own = [article.id for article in room.read(folds, schema=kinds)] if folds else []
             only_train = [article.id for article in articles if article.source.get("enriched")]
             here = {name: text for name, text in every.items() if text is not None}
             made = parting.draw(here, held_out=held_out, folds=own, only_train=only_train, seed=seed)
@@ -634,13 +668,16 @@ def agree(
     first: Annotated[Path, typer.Argument(metavar="FIRST", help="One reader's folder of notes, or label file.")],
     second: Annotated[Path, typer.Argument(metavar="SECOND", help="Another reader's.")],
     texts: TextsOption = None,
+    schema: SchemaOption = None,
 ) -> None:
     """Print the agreement of two readers on the texts that both annotated."""
     from eventx import labels, metrics, notes
 
+    kinds = _schema(schema)
+
     def read(place: Path) -> dict[str, Any]:
         if place.suffix == ".jsonl":
-            return {article.id: article.spans for article in labels.read(place, need_text=False)}
+            return {article.id: article.spans for article in labels.read(place, need_text=False, schema=kinds)}
         if texts is None:
             raise labels.LabelError(
                 f"{place}: notes count segments of their texts; name the texts' folder with --texts"
@@ -678,6 +715,76 @@ def show(files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Tex
             _say(str(error))
             failed = True
     if failed:
+        raise typer.Exit(FAULTY)
+
+
+@app.command(
+    epilog="**Examples**\n\n`eventx convert labels/seeds.jsonl out/brat` # a folder that brat opens\n\n"
+    "`eventx convert labels/news.jsonl news.spacy --texts DIR` # for `spacy train`\n\n"
+    "`eventx convert project.json labels/mine.jsonl` # Label Studio's export to labels and texts\n\n"
+    "`eventx convert ace.conll mine.jsonl --rename Attack=offensive --rename Person=` # other names\n\n"
+    "Formats: labels, brat, conll, bioes, labelstudio, doccano, prodigy, docbin, xmi, csv; see docs/formats.md."
+)
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="The file or folder to read.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="The file or folder to write.")],
+    from_: Annotated[
+        str | None, typer.Option("--from", metavar="FORMAT", help="What IN is.", show_default="guessed")
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="FORMAT", help="What OUT becomes.", show_default="by its name")
+    ] = None,
+    texts: Annotated[
+        Path | None,
+        typer.Option(
+            "--texts",
+            metavar="DIR",
+            help="Folder of the texts that label files do not carry, as ID.txt: read from it, or written into it.",
+            show_default=False,
+        ),
+    ] = None,
+    schema: SchemaOption = None,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option("--rename", metavar="OLD=NEW", help="A type's other name in IN; OLD= leaves its marks out."),
+    ] = None,
+    skip: Annotated[
+        bool,
+        typer.Option("--skip", help="Leave out marks that labels cannot hold, each named; the exit code is then 1."),
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over what stands at OUT.")] = False,
+) -> None:
+    """Convert labels between formats; spans, types, modality and text stay what they are."""
+    from eventx import formats, marks
+    from eventx.labels import LabelError
+
+    pairs = [pair.partition("=") for pair in rename or []]
+    wrong = [name for name in (from_, to) if name is not None and name not in formats.NAMES]
+    if wrong or not all(equals for _, equals, _ in pairs):
+        _say(
+            f"{wrong[0]}: no such format; use one of {', '.join(formats.NAMES)}" if wrong else "--rename takes OLD=NEW"
+        )
+        raise typer.Exit(2)
+    skipped: list[str] = []
+    kinds = _schema(schema)
+    with _errors():
+        reader, why = (from_, "as told") if from_ else formats.guess_input(source)
+        writer, how = (to, "as told") if to else formats.guess_output(target)
+        _say(f"reading {source} as {reader} ({why}), writing {target} as {writer} ({how})")
+        if not force and (target.is_file() or (target.is_dir() and any(target.iterdir()))):
+            raise LabelError(f"{target}: there is something already; --force writes over it")
+        renamed = {old: new for old, _, new in pairs}
+        door = marks.Door(schema=kinds, rename=renamed, skip=skipped.append if skip else None)
+        into = None if reader == "labels" else texts
+        articles = formats.read(reader, source, door, texts=_folder(texts) if into is None else None)
+        told = formats.write(writer, articles, target, kinds, texts=into)
+    for line in skipped:
+        _say(f"left out: {line}")
+    typer.echo(f"{target}: {len(articles)} documents, {sum(len(article.spans) for article in articles)} mentions")
+    for line in told:
+        _say(line)
+    if skipped:
+        _say(f"{len(skipped)} marks left out")
         raise typer.Exit(FAULTY)
 
 
@@ -876,8 +983,42 @@ def _print_views(documents: Iterator[Document], *, several: bool) -> None:
         writing.summary(tallies, console)
 
 
+def _doubt(files: dict[str, list[Any]], limit: int, output: Path | None) -> None:
+    """Print the most suspect labels, each in its sentence, and write all of them."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from eventx import doubts, writing
+    from eventx.spans import Event, Span
+
+    found = doubts.find(files)
+    console = Console(highlight=False)
+    for number, doubt in enumerate(found[:limit], 1):
+        shown = doubt.marked or doubt.suggested or Span(doubt.start, doubt.end, "")
+        start, end = doubt.start - doubt.sentence[0], doubt.end - doubt.sentence[0]
+        whole = (0, len(doubt.context))
+        event = Event(shown.label, doubt.trigger, start, end, doubt.score, shown.modality, whole)
+        marked = f"{doubt.marked.label}, {doubt.marked.modality}" if doubt.marked else "not marked"
+        console.print()
+        console.print(Text(f"{number}. {doubt.place}", "bold"), soft_wrap=True)
+        console.print(Text(f"   {doubt.kind}: {marked}; {doubt.why}"), soft_wrap=True)
+        console.print(Text("   ").append_text(writing.passage(doubt.context, event, console, console.width - 3)))
+    more = f"; the first {limit} are shown (--limit)" if len(found) > limit else ""
+    typer.echo(f"\n{len(found)} doubts{more}")
+    if output is not None:
+        with _errors():
+            doubts.write(found, output)
+        _say(f"{output}: {len(found)} doubts")
+
+
 def _said(
-    models: list[Any], part: str, files: list[Path], split: Path, texts: Path | None, with_baselines: bool
+    models: list[Any],
+    part: str,
+    files: list[Path],
+    split: Path,
+    texts: Path | None,
+    with_baselines: bool,
+    schema: Path | None,
 ) -> tuple[list[Any], list[Any] | None, dict[str, Any]]:
     """Return the articles of a part, those of train if at hand, and what each system says of the part."""
     from eventx import labels
@@ -885,19 +1026,23 @@ def _said(
     predictions = _room("predictions")
     if with_baselines and part == "train":
         raise labels.LabelError("--baselines are fitted on the part 'train'; score them on another part")
-    parts = labels.read_parts(files, split, {part}, texts=texts)
+    taggers = {model: _load(model) for model in models if model is None or not model.endswith(".jsonl")}
+    kinds = _schema(schema)
+    if schema is None:
+        kinds = kinds.with_types(name for tagger in taggers.values() for name in tagger.config.types)
+    parts = labels.read_parts(files, split, {part}, texts=texts, schema=kinds)
     try:
-        known = labels.read_parts(files, split, {"train"}, texts=texts)["train"]
+        known = labels.read_parts(files, split, {"train"}, texts=texts, schema=kinds)["train"]
     except labels.LabelError:
         if with_baselines:
             raise
         known = None
     said: dict[str, Any] = {}
     for model in models:
-        if model is not None and model.endswith(".jsonl"):
+        if model not in taggers:
             said[Path(model).stem] = predictions.read(Path(model), parts[part])
             continue
-        tagger = _load(model)
+        tagger = taggers[model]
         if part in tagger.config.learnt:
             _say(f"warning: {tagger.name} has learnt from the part {part!r}; its score there says little")
         said[tagger.name] = predictions.run(tagger, parts[part])
@@ -971,6 +1116,14 @@ def _label_files(files: list[Path] | None) -> list[Path]:
         _say("no label files under labels/; name them")
         raise typer.Exit(2)
     return found
+
+
+def _schema(path: Path | None) -> Schema:
+    """Return the types that labels may have: those of a schema file, or the shipped ones."""
+    from eventx.schema import SHIPPED, Schema
+
+    with _errors():
+        return SHIPPED if path is None else Schema.read(path)
 
 
 def _folder(path: Path | None) -> Path | None:

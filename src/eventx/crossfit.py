@@ -24,7 +24,7 @@ from eventx import split as splits
 from eventx.encode import WordScores, decode, encode
 from eventx.labels import Article
 from eventx.recipe import TrainConfig
-from eventx.schema import MODALITIES, TYPES
+from eventx.schema import MODALITIES
 from eventx.spans import Span
 from eventx.split import Assignment
 
@@ -112,7 +112,7 @@ def crossfit(
         for name, value in scores.items():
             said[name].append(value)
         report(f"{done}/{len(tasks)} networks trained")
-    return [_reading(article.id, said[article.id]) for article in [*articles, *beside]]
+    return [_reading(article.id, said[article.id], config.schema.types) for article in [*articles, *beside]]
 
 
 def of_recipe(
@@ -134,10 +134,12 @@ def of_recipe(
         LabelError: as `train.articles_of` does.
     """
     split = splits.read(config.split)
-    labelled = [article.id for path in config.labels for article in labels.read(path, need_text=False)]
+    labelled = [
+        article.id for path in config.labels for article in labels.read(path, need_text=False, schema=config.schema)
+    ]
     known = {split[name].part for name in labelled if name in split}
     names = [*config.train, *sorted({config.dev, "test"} & known - set(config.train))]
-    parts = labels.read_parts(config.labels, config.split, names, texts=texts)
+    parts = labels.read_parts(config.labels, config.split, names, texts=texts, schema=config.schema)
     articles = [article for name in config.train for article in parts[name]]
     beside = [article for name in names if name not in config.train for article in parts[name]]
     fold_of = draw_folds(articles, split, folds, seed=config.seed)
@@ -209,8 +211,8 @@ def _held_out(task: _Task) -> dict[str, WordScores]:
     return {article.id: scores for article, (_, scores) in zip(asked, found, strict=True)}
 
 
-def _reading(name: str, scores: Sequence[WordScores]) -> Reading:
+def _reading(name: str, scores: Sequence[WordScores], types: Sequence[str]) -> Reading:
     """Decode what each network says, and what they say together."""
-    types, modalities = list(TYPES), list(MODALITIES)
+    modalities = list(MODALITIES)
     each = tuple(tuple(decode(one, types, modalities)) for one in scores)
     return Reading(name, each, tuple(decode(mean(scores), types, modalities)))

@@ -26,10 +26,9 @@ from eventx import labels, network, train
 from eventx.encode import Ints
 from eventx.labels import Article
 from eventx.recipe import DistilConfig, RecipeError, TrainConfig
-from eventx.schema import MODALITIES, TYPES, tags
+from eventx.schema import MODALITIES, tags
 from eventx.unlabelled import SHORTEST, Corpus
 
-_TAGS, _WIDTH = len(tags(list(TYPES))), len(tags(list(TYPES))) + len(MODALITIES)
 Targets = NDArray[np.float16]
 """(tokens, tags + modalities) probabilities; a row of zeros is a token that is not learnt."""
 
@@ -63,7 +62,8 @@ class _Trainer(Trainer):
 
 def soft_loss(output: Mapping[str, Tensor], targets: Tensor, event_weight: float, modality_weight: float) -> Tensor:
     """Return the loss of logits against (batch, tokens, tags + modalities) target probabilities."""
-    wanted, manner = targets[..., :_TAGS], targets[..., _TAGS:]
+    count = output["tags"].shape[-1]
+    wanted, manner = targets[..., :count], targets[..., count:]
     learnt = wanted.sum(-1)
     event = learnt - wanted[..., 0]
     weight = wanted[..., 0] + event_weight * event
@@ -192,7 +192,9 @@ def ask(
     """Write the mean of the teachers' probabilities of each token of all windows, in their order, to an `.npy` file."""
     sizes = np.array([len(ids) for ids in windows])
     starts = np.concatenate(([0], np.cumsum(sizes)))
-    total = np.zeros((int(starts[-1]), _WIDTH), dtype=np.float16)
+    shape = network.load(teachers[0])
+    width = len(tags(shape.types)) + len(shape.modalities)
+    total = np.zeros((int(starts[-1]), width), dtype=np.float16)
     order = np.argsort(sizes, kind="stable")
     device = train.device()
     started = time.monotonic()
@@ -216,12 +218,13 @@ def ask(
 def _hard(articles: Sequence[Article], recipe: TrainConfig) -> list[tuple[NDArray[np.uint16], Targets]]:
     """Return the labelled windows with targets of probability one."""
     made = []
-    for row in train.dataset(articles, train.coding_of(recipe)):
-        targets = np.zeros((len(row["input_ids"]), _WIDTH), dtype=np.float16)
+    count = len(tags(recipe.schema.types))
+    for row in train.dataset(articles, train.coding_of(recipe), recipe.schema.types):
+        targets = np.zeros((len(row["input_ids"]), count + len(MODALITIES)), dtype=np.float16)
         told = np.flatnonzero(row["labels"] != network.IGNORE)
         targets[told, row["labels"][told]] = 1
         manner = np.flatnonzero(row["modality_labels"] != network.IGNORE)
-        targets[manner, _TAGS + row["modality_labels"][manner]] = 1
+        targets[manner, count + row["modality_labels"][manner]] = 1
         made.append((row["input_ids"].astype(np.uint16), targets))
     return made
 
@@ -241,7 +244,7 @@ def _student(config: DistilConfig, recipe: TrainConfig, teachers: Sequence[Path]
 def _collate(rows: Sequence[tuple[Ints, Targets]]) -> dict[str, Tensor]:
     """Pad windows and their targets into a batch."""
     ids, mask = train.pad([ids for ids, _ in rows])
-    targets = np.zeros((*ids.shape, _WIDTH), dtype=np.float16)
+    targets = np.zeros((*ids.shape, rows[0][1].shape[1]), dtype=np.float16)
     for at, (_, wanted) in enumerate(rows):
         targets[at, : len(wanted)] = wanted
     return {"input_ids": ids, "attention_mask": mask, "targets": torch.from_numpy(targets)}

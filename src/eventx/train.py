@@ -32,7 +32,7 @@ from eventx.encode import Coding, Encoded, WordScores, before, decode, encode, g
 from eventx.labels import Article
 from eventx.metrics import count
 from eventx.recipe import ENCODER_PACKAGE, DistilConfig, PretrainConfig, RecipeError, TrainConfig
-from eventx.schema import MODALITIES, TYPES, tags
+from eventx.schema import MODALITIES, tags
 from eventx.spans import Span, spans_to_bio
 
 
@@ -55,7 +55,8 @@ def articles_of(config: TrainConfig, texts: Path | None) -> tuple[list[Article],
     Raises:
         LabelError: if labels or texts are faulty or missing, or a part is empty.
     """
-    parts = labels.read_parts(config.labels, config.split, {*config.train, config.dev} - {""}, texts=texts)
+    wanted = {*config.train, config.dev} - {""}
+    parts = labels.read_parts(config.labels, config.split, wanted, texts=texts, schema=config.schema)
     return [article for name in config.train for article in parts[name]], parts.get(config.dev, [])
 
 
@@ -151,7 +152,7 @@ def train_member(
             length_column_name="length",
             logging_strategy="epoch",
         ),
-        train_dataset=dataset(articles, coding),
+        train_dataset=dataset(articles, coding, config.schema.types),
         data_collator=_collate,
         callbacks=[average, follow] if average else [follow],
     )
@@ -167,11 +168,11 @@ def train_member(
 
 def new_network(config: TrainConfig) -> network.Network:
     """Return the network that a recipe begins with: its encoder, and heads drawn anew."""
-    weights = torch.full((2 * len(TYPES) + 1,), config.event_weight)
+    weights = torch.full((len(tags(config.schema.types)),), config.event_weight)
     weights[0] = 1.0
     return network.build(
         encoder_place(config.encoder),
-        list(TYPES),
+        list(config.schema.types),
         list(MODALITIES),
         encoder_dropout=config.encoder_dropout,
         dropout=config.dropout,
@@ -427,9 +428,12 @@ def use_bf16(precision: str) -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def dataset(articles: Sequence[Article], coding: Coding) -> Dataset:
-    """Return the labelled windows of articles as a dataset with a tag and a modality label a token."""
-    tag_ids = {name: at for at, name in enumerate(tags(list(TYPES)))}
+def dataset(articles: Sequence[Article], coding: Coding, types: Sequence[str]) -> Dataset:
+    """Return the labelled windows of articles as a dataset with a tag and a modality label a token.
+
+    `types` stand in the order of the tag ids.
+    """
+    tag_ids = {name: at for at, name in enumerate(tags(types))}
     modality_ids = {name: at for at, name in enumerate(MODALITIES)}
     rows: dict[str, list[Any]] = {"input_ids": [], "labels": [], "modality_labels": [], "length": []}
     for article in articles:
@@ -495,14 +499,18 @@ def settle(values: Mapping[str, Any], place: Path) -> None:
     Raises:
         RecipeError: if the run there was begun with something else.
     """
-    wanted = json.dumps(values, indent=1) + "\n"
-    if place.is_file() and place.read_text(encoding="utf-8") != wanted:
-        raise RecipeError(
-            f"{place.parent}: holds a run by another recipe ({place}); go on with that one, name another folder, or "
-            "remove it"
-        )
+    wanted = json.loads(json.dumps(values))
+    if place.is_file():
+        known = json.loads(place.read_text(encoding="utf-8"))
+        # A key that came later is no difference where it is not used.
+        if not known.keys() <= wanted.keys() or any(
+            known.get(name) != value for name, value in wanted.items() if name in known or value is not None
+        ):
+            raise RecipeError(
+                f"{place.parent}: holds a run by another recipe ({place}); go on with that one, or name another folder"
+            )
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(wanted, encoding="utf-8")
+    place.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
 
 def _settle_run(config: TrainConfig, run: Path, resume: bool) -> None:

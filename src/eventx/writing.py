@@ -202,6 +202,11 @@ def view(document: Document, console: Console) -> None:
     console.print(_totals(document, pen), highlight=False)
 
 
+def passage(text: str, event: Event, console: Console, width: int) -> Text:
+    """Return as much of an event's sentence as fits `width` cells, on one line, its trigger marked."""
+    return _sentence(text, event, _Pen.of(console), width)
+
+
 def summary(documents: Sequence[Tally], console: Console) -> None:
     """Show a table of several documents, a row each, with their events by type, and the totals."""
     from rich.rule import Rule
