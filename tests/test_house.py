@@ -14,9 +14,9 @@ FLOORS = [
     {"spans", "schema", "text", "recipe", "markup"},
     {"labels", "split", "encode", "metrics", "reading", "writing", "network", "cue"},
     {"notes", "tagger", "train", "baselines", "unlabelled", "groups", "plots", "curve", "inputs", "marks"},
-    {"calibrate", "export", "pretrain", "distil", "crossfit", "predictions", "job", "doubts"}
+    {"calibrate", "export", "pretrain", "distil", "crossfit", "predictions", "doubts"}
     | {"brat", "conll", "docbin", "doccano", "labelstudio", "prodigy", "spancsv", "xmi"},
-    {"evaluate", "errors", "compare", "formats"},
+    {"evaluate", "errors", "compare", "formats", "job"},
     {"page", "terminal"},
     {"cli"},
 ]

@@ -71,6 +71,18 @@ def test_every_format_tells_the_same_events(run, corpus, tmp_path):
     assert "<script" not in page
 
 
+def test_annotation_tools_get_what_they_read(run, seeds, tmp_path, tiny):
+    from eventx import brat, conll
+
+    wanted = [[(s.start, s.end, s.label, s.modality) for s in tiny.tag(p.read_bytes().decode()).spans] for p in seeds]
+    assert run(*seeds, "-o", f"{tmp_path}/brat/", "-f", "brat").exit_code == 0
+    assert run(*seeds, "-o", tmp_path / "e.conll").exit_code == 0
+    for found in (brat.read(tmp_path / "brat"), conll.read(tmp_path / "e.conll")):
+        assert [[(s.start, s.end, s.label, s.modality) for s in a.spans] for a in found] == wanted
+    assert run(*seeds, "-o", tmp_path / "e", "-f", "brat").exit_code == 2
+    assert run(*seeds, "-f", "spacy").exit_code == 2
+
+
 def test_nothing_is_overwritten_unasked(run, corpus, tmp_path):
     (tmp_path / "e.jsonl").write_text("mine")
     assert run(corpus, "-o", tmp_path / "e.jsonl").exit_code == 2
@@ -113,14 +125,12 @@ def test_a_job_that_was_cut_goes_on(run, corpus, tmp_path):
     run(corpus, "-o", tmp_path / "whole.jsonl")
     run(corpus, "-o", tmp_path / "e.jsonl")
     # Make an unfinished job of it, cut in the middle of a line, as a power cut would.
-    facts = json.loads(json.dumps({}))
     documents = [Document.from_dict(json.loads(line)) for line in (tmp_path / "e.jsonl").read_text().splitlines()]
     from eventx import writing
 
     lines = [writing.json_line({"derived": True, "document": d.to_dict(with_text=True)}) for d in documents[:3]]
     (tmp_path / "e.jsonl").unlink()
     assert run(corpus, "-o", tmp_path / "e.jsonl", "--resume").exit_code == 1
-    assert facts == {}
     partial = tmp_path / "f.jsonl.partial"
     partial.write_text('{"job": {"model": "another"}}\n' + "".join(lines))
     result = run(corpus, "-o", tmp_path / "f.jsonl", "--resume")

@@ -81,6 +81,9 @@ class Format(StrEnum):
     csv = "csv"
     parquet = "parquet"
     html = "html"
+    conll = "conll"
+    brat = "brat"
+    spacy = "spacy"
 
 
 @app.command(
@@ -106,7 +109,7 @@ def tag(
             "--format",
             "-f",
             help="view: for people. json: an array of documents. jsonl: a document a line. "
-            "csv, parquet: a row an event. html: a page.",
+            "csv, parquet: a row an event. html: a page. conll (IOB2), brat, spacy (DocBin): for annotation tools.",
             show_default="by the output's ending; view",
         ),
     ] = None,
@@ -189,6 +192,8 @@ def tag(
             "fields": [text_field, id_field, date_field],
         }
         facts |= {"types": types, "modality": modality, "scores": [min_score, min_precision]}
+        if output.endswith("/"):
+            Path(output).mkdir(parents=True, exist_ok=True)
         _run_job(results, Path(output), kind, facts, force, resume, with_text, inputs.count(files, glob))
         return
     failed: list[str] = []
@@ -857,17 +862,22 @@ def _keeper(tagger: Tagger, types: str, modality: str, least: float) -> Any:
 
 def _format_of(format: Format | None, output: str | None) -> str:
     """Return the format that was asked for, or that the output's name tells."""
-    from eventx.job import FORMATS
+    from eventx.job import BINARY, FORMATS
 
     if output is None:
-        if format is Format.parquet:
-            _say("parquet is no text; write it into a file: -o events.parquet")
+        if format in BINARY:
+            _say(
+                f"{format} cannot be printed; write it: -o {'events/' if format is Format.brat else f'events.{format}'}"
+            )
             raise typer.Exit(2)
         return format or Format.view
     folder = output.endswith("/") or os.path.isdir(output)
     kind = format or ("json" if folder else FORMATS.get(Path(output).suffix.lower()))
-    if kind is None or kind is Format.view or (folder and kind is Format.parquet):
+    if kind is None or kind is Format.view or (folder and kind in ("parquet", "spacy")):
         _say(f"-o {output}: which format? end it in one of {', '.join(FORMATS)}, or name one with --format")
+        raise typer.Exit(2)
+    if kind == "brat" and not folder:
+        _say(f"-o {output}: brat is a folder of files; end it in a slash: -o {output}/")
         raise typer.Exit(2)
     return kind
 
@@ -885,8 +895,6 @@ def _run_job(
     """Write documents into an output, with a progress bar on a terminal, and say how it ended."""
     from eventx import job
 
-    if str(output).endswith("/") or not output.suffix:
-        output.mkdir(parents=True, exist_ok=True)
     try:
         with _progress(total) as report:
             done = job.run(

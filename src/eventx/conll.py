@@ -10,7 +10,7 @@ understood.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -50,11 +50,19 @@ def write(documents: Iterable[Annotated], path: Path, *, scheme: str = "IOB2") -
     Raises:
         LabelError: if a text is missing, or spans overlap or are no whole words.
     """
-    pieces = [_HEADER + " ".join(COLUMNS) + "\n"]
-    for document in documents:
-        pieces.append(lines(document, scheme=scheme))
-    path.write_bytes("".join(pieces).encode("utf-8"))
+    path.write_bytes("".join(pieces(documents, scheme=scheme)).encode("utf-8"))
     return []
+
+
+def pieces(documents: Iterable[Annotated], *, scheme: str = "IOB2") -> Iterator[str]:
+    """Yield the pieces of a CoNLL file: its header, then a document each.
+
+    Raises:
+        LabelError: as `write` does.
+    """
+    yield _HEADER + " ".join(COLUMNS) + "\n"
+    for document in documents:
+        yield lines(document, scheme=scheme)
 
 
 def lines(document: Annotated, *, scheme: str = "IOB2") -> str:

@@ -9,13 +9,11 @@ that was counted, and none comes twice. Memory holds a few documents, however ma
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -27,8 +25,18 @@ from eventx.reading import Input
 from eventx.spans import Document
 from eventx.tagger import Tagger, load
 
-FORMATS = {".json": "json", ".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet", ".html": "html"}
-"""Ending of an output's name -> its format."""
+FORMATS = {
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".csv": "csv",
+    ".parquet": "parquet",
+    ".html": "html",
+    ".conll": "conll",
+    ".spacy": "spacy",
+}
+"""Ending of an output's name -> its format; brat is a folder of .txt and .ann."""
+BINARY = ("parquet", "spacy", "brat")
+"""Formats that are no text to print."""
 _AHEAD = 8
 """Documents that each worker may be ahead of the one written."""
 _SYNC_SECONDS = 1.0
@@ -64,6 +72,9 @@ def tagged(
         for item in items:
             yield item if isinstance(item, Failure) else _tag(tagger, item)
         return
+    import multiprocessing
+    from concurrent.futures import Future, ProcessPoolExecutor
+
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(model,)) as pool:
         waiting: deque[Failure | Future[Document | Failure]] = deque()
@@ -98,7 +109,7 @@ def run(
     Args:
         results: from how many documents are done, and the source of the last, to those that follow; see `following`.
         output: the file to write, or, if it is a folder, a file a document in it.
-        format: one of the values of `FORMATS`; those but jsonl, json, csv and html need a file.
+        format: one of the values of `FORMATS`, or brat, which needs a folder; parquet and spacy need a file.
         facts: what decides the results; a job is only gone on with if they are the same.
         resume: go on with what stands in `OUTPUT.partial`.
         force: overwrite what is there.
@@ -220,6 +231,10 @@ def _make(partial: Path, output: Path, format: str, with_text: bool) -> Done:
         try:
             if format == "parquet":
                 _write_parquet(_documents(partial), place)
+            elif format == "spacy":
+                from eventx import docbin
+
+                docbin.write(_documents(partial), place)
             else:
                 with place.open("w", encoding="utf-8", newline="") as file:
                     for piece in pieces(_documents(partial), format, with_text=with_text):
@@ -251,6 +266,10 @@ def pieces(documents: Iterable[Document], format: str, *, with_text: bool = Fals
         return writing.csv_table(documents)
     if format == "html":
         return writing.html_page(documents)
+    if format == "conll":
+        from eventx import conll
+
+        return conll.pieces(documents)
     raise JobError(f"{format}: cannot be written there; name a file that ends in one of {', '.join(FORMATS)}")
 
 
@@ -290,8 +309,15 @@ def _write_each(documents: Iterable[Document], folder: Path, format: str, with_t
     for document in documents:
         name = re.sub(r"[^\w.-]+", "_", document.id).strip("._")[:120] or "document"
         taken[name] = taken.get(name, 0) + 1
+        stem = f"{name}{f'-{taken[name]}' if taken[name] > 1 else ''}"
+        if format == "brat":
+            from eventx import brat
+
+            (folder / f"{stem}.txt").write_text(document.text, encoding="utf-8", newline="")
+            (folder / f"{stem}.ann").write_text(brat.standoff(document), encoding="utf-8", newline="")
+            continue
         ending = next(ending for ending, kind in FORMATS.items() if kind == format)
-        place = folder / f"{name}{f'-{taken[name]}' if taken[name] > 1 else ''}{ending}"
+        place = folder / f"{stem}{ending}"
         text = "".join(pieces([document], format, with_text=with_text))
         place.write_text(text, encoding="utf-8", newline="")
 
@@ -340,7 +366,9 @@ def _begin(model: str | None) -> None:
 
 def _end_with_parent() -> None:
     """End this process when the main one is gone: a queue tells nobody that its other end was killed."""
-    parent = multiprocessing.parent_process()
+    from multiprocessing import parent_process
+
+    parent = parent_process()
     if parent is not None:
         parent.join()
         os._exit(1)
