@@ -14,7 +14,7 @@ FLOORS = [
     {"spans", "schema", "text", "recipe", "markup"},
     {"labels", "split", "encode", "metrics", "reading", "writing", "network", "cue"},
     {"notes", "tagger", "train", "baselines", "unlabelled", "groups", "plots", "curve", "inputs", "marks"},
-    {"calibrate", "export", "pretrain", "distil", "crossfit", "predictions", "doubts"}
+    {"calibrate", "export", "pretrain", "distil", "crossfit", "predictions", "doubts", "component"}
     | {"brat", "conll", "docbin", "doccano", "labelstudio", "prodigy", "spancsv", "xmi"},
     {"evaluate", "errors", "compare", "formats", "job"},
     {"page", "terminal"},

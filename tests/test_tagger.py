@@ -171,3 +171,23 @@ class TestBrokenModels:
 
     def test_shipped_models(self):
         assert "news-small" in shipped()
+
+
+def test_a_tagger_is_shared_between_threads_and_sent_to_processes(tiny, seeds):
+    import pickle
+    from concurrent.futures import ThreadPoolExecutor
+
+    texts = [path.read_text("utf-8") for path in seeds] * 4
+    wanted = [tiny.tag(text) for text in texts]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(tiny.tag, texts)) == wanted
+    again = pickle.loads(pickle.dumps(tiny))
+    assert again.tag(texts[0]) == wanted[0]
+
+
+def test_a_dataset_gets_a_column_of_events(tiny, seeds):
+    datasets = pytest.importorskip("datasets")
+    texts = [path.read_text("utf-8") for path in seeds]
+    made = datasets.Dataset.from_dict({"body": texts}).map(tiny.mapper("body"), batched=True, batch_size=2)
+    for text, events in zip(texts, made["events"], strict=True):
+        assert [(e["start"], e["trigger"]) for e in events] == [(e.start, e.trigger) for e in tiny.tag(text).events]

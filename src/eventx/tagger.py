@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,18 +146,36 @@ class ModelConfig:
 
 
 class Tagger:
-    """A loaded model that marks events in texts. One may be shared between threads.
+    """A loaded model that marks events in texts. One may be shared between threads, and sent to other processes.
 
     Args:
         config: the model's configuration.
         coding: its tokenizer and windows.
         session: its network, as an ONNX Runtime session.
+        place: the folder it was loaded from and its threads; what other processes load it by.
+
+    >>> tagger = load()
+    >>> [(event.type, event.trigger) for event in tagger.tag("Troops stormed the town; families fled.").events]
+    [('offensive', 'stormed'), ('flight', 'fled')]
     """
 
-    def __init__(self, config: ModelConfig, coding: Coding, session: onnxruntime.InferenceSession) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        coding: Coding,
+        session: onnxruntime.InferenceSession,
+        place: tuple[Path, int] | None = None,
+    ) -> None:
         self.config = config
         self._coding = coding
         self._session = session
+        self._place = place
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as the way to load the same model again: a network's session cannot be sent."""
+        if self._place is None:
+            raise TypeError("only a tagger that eventx.load made can be sent to another process")
+        return _load_again, self._place
 
     @property
     def name(self) -> str:
@@ -206,9 +224,24 @@ class Tagger:
         return Document(id, text, tuple(events), source, self.name, _chars_read(text, encoded))
 
     def pipe(self, texts: Iterable[str]) -> Iterator[Document]:
-        """Mark the events of each text, lazily and in order; a document's id is its position from 0."""
+        """Mark the events of each text, lazily and in order; a document's id is its position from 0.
+
+        >>> [len(document.events) for document in load().pipe(["Families fled.", "It rained."])]
+        [1, 0]
+        """
         for at, text in enumerate(texts):
             yield self.tag(text, id=str(at))
+
+    def mapper(self, column: str = "text") -> _Mapper:
+        """Return a function for `datasets.Dataset.map(..., batched=True)`: it adds a column `events`.
+
+        Args:
+            column: that holds the texts.
+
+        >>> load().mapper()({"text": ["Troops stormed the town.", "It rained."]})["events"][0][0]["trigger"]
+        'stormed'
+        """
+        return _Mapper(self, column)
 
     def spans(self, text: str) -> list[tuple[Span, float]]:
         """Return all spans of a text with raw scores, neither calibrated nor cut: what calibration is fitted on."""
@@ -222,6 +255,24 @@ class Tagger:
             tags, modalities = self._session.run(["tags", "modalities"], {"ids": window[None]})
             results.append((np.asarray(tags)[0], np.asarray(modalities)[0]))
         return results
+
+
+@dataclass(frozen=True, slots=True)
+class _Mapper:
+    """Tags the texts of a batch."""
+
+    tagger: Tagger
+    column: str
+
+    def __call__(self, batch: Mapping[str, Sequence[str]]) -> dict[str, list[list[dict[str, Any]]]]:
+        """Return the events of each text of a batch, as plain values."""
+        documents = self.tagger.pipe(batch[self.column])
+        return {"events": [[event.to_dict() for event in document.events] for document in documents]}
+
+
+def _load_again(folder: Path, threads: int) -> Tagger:
+    """Load a model in another process."""
+    return load(folder, threads=threads)
 
 
 def load(model: str | Path | None = None, *, threads: int = 0) -> Tagger:
@@ -252,7 +303,7 @@ def load(model: str | Path | None = None, *, threads: int = 0) -> Tagger:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{folder}: the model cannot be loaded ({first}); update onnxruntime and tokenizers") from None
     coding = Coding.of(tokenizer, window=config.window, overlap=config.overlap, pieces=config.pieces, lead=config.lead)
-    return Tagger(config, coding, session)
+    return Tagger(config, coding, session, (folder.resolve(), threads))
 
 
 def shipped() -> list[str]:
