@@ -53,7 +53,7 @@ def test_every_format_tells_the_same_events(run, corpus, tmp_path):
         assert result.exit_code == 1, result.stderr  # two records hold no text
         assert "38 documents" in result.stderr
         assert not (tmp_path / f"e.{ending}.partial").exists()
-    failed = [json.loads(line)["source"] for line in (tmp_path / "e.failures.jsonl").read_text().splitlines()]
+    failed = [json.loads(line)["source"] for line in (tmp_path / "e.html.failures.jsonl").read_text().splitlines()]
     assert failed == [f"{corpus}#4", f"{corpus}#31"]
     documents = [Document.from_dict(json.loads(line)) for line in (tmp_path / "e.jsonl").read_text().splitlines()]
     assert [document.id for document in documents] == WANTED
@@ -110,7 +110,7 @@ def test_where_it_can_be_written(run, seeds, tmp_path, output, code, what):
     result = run(seeds[0], "-o", tmp_path / output)
     assert result.exit_code == code, result.stderr
     assert what in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+    assert len(result.stderr.splitlines()) == 1, result.stderr
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full device here")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from eventx.tagger import Tagger
 
 FAULTY, NO_MODEL, STOPPED = 1, 3, 130
+_TOLD = 5
+"""Failures of a long job that are told as they come; all are listed beside its output."""
 
 app = typer.Typer(
     name="eventx",
@@ -169,7 +171,7 @@ def tag(
 
     Each event has a type, its trigger with exact character offsets, a confidence, and a modality: asserted, possible or
     negated. What cannot be read is named on standard error and the rest is tagged all the same; the exit code is then
-    1. With --output what failed is listed in a `failures.jsonl` beside it.
+    1. With --output what failed is listed beside it, in OUTPUT.failures.jsonl.
     """
     from eventx import inputs, job
 
@@ -181,7 +183,11 @@ def tag(
 
     def results(done: int = 0, last: str = "") -> Iterator[Any]:
         items = job.following(inputs.walk(files, options, sys.stdin.buffer), done, last)
+        told = 0
         for result in job.tagged(items, tagger, model=model, workers=workers):
+            if output is not None and isinstance(result, inputs.Failure) and told < _TOLD:
+                _say(result.reason)
+                told += 1
             yield result if isinstance(result, inputs.Failure) else keep(result)
 
     if output is not None:
@@ -921,7 +927,7 @@ def _run_job(
         return
     _say(f"{output}: {done.documents:,} documents, {done.events:,} events")
     if done.failed:
-        _say(f"{done.failed:,} documents could not be tagged; why: {job.failures_of(output)}")
+        _say(f"could not be tagged: {done.failed:,}; why: {job.failures_of(output)}")
         raise typer.Exit(FAULTY)
 
 

@@ -249,7 +249,7 @@ def _make(partial: Path, output: Path, format: str, with_text: bool) -> Done:
 
 def failures_of(output: Path) -> Path:
     """Return where the documents of an output that failed are listed."""
-    return output / "failures.jsonl" if output.is_dir() else output.parent / f"{output.stem}.failures.jsonl"
+    return output / "failures.jsonl" if output.is_dir() else output.parent / f"{output.name}.failures.jsonl"
 
 
 def pieces(documents: Iterable[Document], format: str, *, with_text: bool = False) -> Iterator[str]:
