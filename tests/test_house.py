@@ -16,8 +16,8 @@ FLOORS = [
     {"notes", "tagger", "train", "baselines", "unlabelled", "groups", "plots", "curve", "inputs", "marks"},
     {"calibrate", "export", "pretrain", "distil", "crossfit", "predictions", "doubts", "component"}
     | {"brat", "conll", "docbin", "doccano", "labelstudio", "prodigy", "spancsv", "xmi"},
-    {"evaluate", "errors", "compare", "formats", "job"},
-    {"page", "terminal"},
+    {"evaluate", "errors", "compare", "formats", "job", "reviewing"},
+    {"page", "terminal", "review"},
     {"cli"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
