@@ -114,3 +114,47 @@ def test_export_refuses_a_model_that_lost_too_much(tiny_config, tmp_path, monkey
     assert not (tmp_path / "m").exists()
     with pytest.raises(export.ExportError, match="no trained network"):
         export.export(tmp_path, tmp_path / "m", articles, name="m")
+
+
+@pytest.fixture(scope="module")
+def finished(root, tmp_path_factory):
+    """Return the folder of a finished run with its exported model."""
+    config = recipe.TrainConfig.read(root / "tests" / "data" / "tiny.toml")
+    place = tmp_path_factory.mktemp("finished")
+    articles, _ = train.articles_of(config, None)
+    train.train(config, articles, (), place)
+    export.export(place, place / "model", articles, name="tiny", calibrating=False, max_loss=0.1)
+    return place
+
+
+@pytest.mark.slow
+def test_training_goes_on_from_an_exported_model(tiny_config, finished, tmp_path):
+    config = dataclasses.replace(tiny_config, base=str(finished / "model"))
+    articles, _ = train.articles_of(config, None)
+    net, coding, tagger = train.new_network(config).eval(), train.coding_of(config), eventx.load(finished / "model")
+    for article in articles:  # before any training it marks what the model marks
+        found = {(span.start, span.end, span.label) for span in train.predict(net, coding, article.text)}
+        wanted = {(span.start, span.end, span.label) for span, _ in tagger.spans(article.text)}
+        assert len(found & wanted) >= 0.9 * len(found | wanted)
+    train.train(dataclasses.replace(config, epochs=1), articles, (), tmp_path / "run")
+    assert train.read_run(tmp_path / "run").base == config.base
+    again = train.new_network(dataclasses.replace(config, base=str(tmp_path / "run")))
+    kept = network.load(tmp_path / "run").state_dict()
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in kept.items() if "loss" not in name)
+
+
+@pytest.mark.slow
+def test_a_base_keeps_the_heads_of_its_types(tiny_config, finished, root):
+    from eventx.schema import Schema, tags
+
+    wider = Schema.from_dict({"types": {"ceasefire": "they stop", **tiny_config.schema.definitions}})
+    old = train.new_network(dataclasses.replace(tiny_config, base=str(finished)))
+    new = train.new_network(dataclasses.replace(tiny_config, base=str(finished / "model"), schema=wider))
+    names = tags(tiny_config.schema.types)
+    for at, name in enumerate(tags(wider.types)):
+        if name in names:
+            assert torch.allclose(new.tag_head.weight[at], old.tag_head.weight[names.index(name)], atol=0.02)
+    with pytest.raises(recipe.RecipeError, match="neither a run nor a model"):
+        train.new_network(dataclasses.replace(tiny_config, base=str(root / "seeds")))
+    with pytest.raises(recipe.RecipeError, match="made of another encoder"):
+        train.new_network(dataclasses.replace(tiny_config, base=str(root / "models" / "news-small")))

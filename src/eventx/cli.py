@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -312,6 +313,7 @@ def tally(
     epilog="**Examples**\n\n`eventx train configs/seeds.toml` # from the committed labels alone, in minutes\n\n"
     "`eventx train configs/news.toml --texts DIR` # everything; DIR holds the news texts\n\n"
     "`eventx train configs/news.toml --texts DIR --resume` # go on where it was stopped\n\n"
+    "`eventx train configs/mine.toml --base news-small` # go on from the shipped model with labels of your own\n\n"
     "`eventx tag article.txt --model runs/seeds/model` # use the result"
 )
 def train(
@@ -327,12 +329,23 @@ def train(
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of the run folder.")] = False,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            "--base",
+            metavar="NAME|FOLDER",
+            help="Begin with this model, or run, instead of the bare encoder.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Train a model from labels and export it: the run folder's `model` is ready for `eventx tag --model`."""
     room = _room("train")
     place = run or Path("runs") / config.stem
     with _errors():
         settings = _room("recipe").TrainConfig.read(config)
+        if base is not None:
+            settings = replace(settings, base=str(_place_of(base)))
         learnt, dev = room.articles_of(settings, _folder(texts))
         mentions = sum(len(article.spans) for article in learnt)
         _say(f"training on {len(learnt)} documents with {mentions} mentions; dev: {len(dev)} documents; into {place}")
@@ -898,6 +911,19 @@ def _load(model: str | None, threads: int = 0) -> Tagger:
         raise typer.Exit(NO_MODEL) from None
 
 
+def _place_of(model: str) -> Path:
+    """Return the folder of a model or a run."""
+    from eventx.tagger import ModelError, find
+
+    if (Path(model) / "network.safetensors").is_file():
+        return Path(model)
+    try:
+        return find(model)
+    except ModelError as error:
+        _say(f"--base {error}")
+        raise typer.Exit(NO_MODEL) from None
+
+
 def _least_score(tagger: Tagger, min_score: float | None, min_precision: float | None) -> float:
     """Return the score that events need by the options of the command line."""
     from eventx.tagger import ModelError
@@ -912,8 +938,6 @@ def _least_score(tagger: Tagger, min_score: float | None, min_precision: float |
 
 def _keeper(tagger: Tagger, types: str, modality: str, least: float) -> Any:
     """Return a function that leaves out of a document what the options of the command line do."""
-    from dataclasses import replace
-
     from eventx.schema import MODALITIES
 
     wanted = []
@@ -1174,8 +1198,6 @@ def _review_work(
 
 def _export_review(desk: Any, output: Path) -> None:
     """Write what is done as a label file, with the texts beside it."""
-    from dataclasses import replace
-
     from eventx import labels
 
     folder = output.parent / f"{output.stem}-texts"

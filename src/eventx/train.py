@@ -167,10 +167,14 @@ def train_member(
 
 
 def new_network(config: TrainConfig) -> network.Network:
-    """Return the network that a recipe begins with: its encoder, and heads drawn anew."""
+    """Return the network that a recipe begins with: its encoder with heads drawn anew, or its base.
+
+    Raises:
+        RecipeError: if encoder or base cannot be had, or do not fit each other.
+    """
     weights = torch.full((len(tags(config.schema.types)),), config.event_weight)
     weights[0] = 1.0
-    return network.build(
+    net = network.build(
         encoder_place(config.encoder),
         list(config.schema.types),
         list(MODALITIES),
@@ -181,6 +185,12 @@ def new_network(config: TrainConfig) -> network.Network:
         modality_weight=config.modality_weight,
         crf=config.crf,
     )
+    if config.base:
+        try:
+            network.begin_with(net, Path(config.base))
+        except network.BaseError as error:
+            raise RecipeError(str(error)) from None
+    return net
 
 
 def predict(net: network.Network, coding: Coding, text: str, *, bf16: bool = False) -> list[Span]:
