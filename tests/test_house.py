@@ -18,6 +18,8 @@ FLOORS = [
     | {"brat", "conll", "docbin", "doccano", "labelstudio", "prodigy", "spancsv", "xmi"},
     {"evaluate", "errors", "compare", "formats", "job", "reviewing"},
     {"page", "terminal", "review"},
+    {"command"},
+    {"desk_commands", "review_commands", "score_commands", "train_commands", "label_commands"},
     {"cli"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
