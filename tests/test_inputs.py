@@ -132,6 +132,12 @@ def test_bad_records_fail_alone(tmp_path):
     assert "row 4" in failures(found)[1]
 
 
+def test_a_column_without_a_name_is_no_id(tmp_path):
+    (tmp_path / "a.csv").write_text(",text,\n1,Rebels fled,\n")
+    (item,), _ = walk(tmp_path / "a.csv")
+    assert (item.id, item.text) == ("a-1", "Rebels fled")
+
+
 def test_folders_are_walked_by_name(tmp_path):
     for name in ("b.txt", "a.md", "sub/c.txt", "sub/d.log", ".hidden.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -407,9 +407,8 @@ def _record(record: Mapping[str, Any], told: Mapping[str, str], path: str, numbe
     if not isinstance(text, str) or not text.strip():
         what = "no text" if text is None or isinstance(text, str) else f"{type(text).__name__}, not text,"
         return Failure(source, f"{name}: {what} in the field {told['text']!r}; leave it out, or name another field")
-    id_, date, title = (
-        "" if record.get(told.get(k, "")) is None else str(record[told[k]]) for k in ("id", "date", "title")
-    )
+    given = (record.get(told[role]) if role in told else None for role in ("id", "date", "title"))
+    id_, date, title = ("" if value is None else str(value) for value in given)
     stem = "stdin" if path == STDIN else _suffixes(path)[1]
     # Lone surrogates, which JSON can hold, are no characters.
     clean = text.encode("utf-8", "replace").decode("utf-8")
