@@ -158,3 +158,15 @@ def test_a_base_keeps_the_heads_of_its_types(tiny_config, finished, root):
         train.new_network(dataclasses.replace(tiny_config, base=str(root / "seeds")))
     with pytest.raises(recipe.RecipeError, match="made of another encoder"):
         train.new_network(dataclasses.replace(tiny_config, base=str(root / "models" / "news-small")))
+
+
+def test_a_model_is_calibrated_anew_without_its_network(tiny_folder, root, tmp_path):
+    held_out = labels.read(root / "labels" / "written.jsonl")[:60]
+    quality = export.recalibrate(tiny_folder, tmp_path / "model", held_out, overlap=20)
+    old, new = eventx.load(tiny_folder).config, eventx.load(tmp_path / "model").config
+    assert new.digests == old.digests
+    assert (new.window, new.overlap) == (old.window, 20)
+    assert new.calibration != old.calibration
+    assert quality.error_after < quality.error_before
+    with pytest.raises(export.ExportError, match="does not fit"):
+        export.recalibrate(tiny_folder, tmp_path / "none", held_out, window=20, overlap=40)

@@ -129,27 +129,79 @@ def export(
             raise ExportError(
                 f"int8 scores {int8_f1:.4f}, float {float_f1:.4f}: it loses more than {max_loss}; not written"
             )
-        raw = [
-            calibrate.Marked(span.label, score, (span.start, span.end, span.label) in exact)
-            for exact, found in zip(
-                ({(g.start, g.end, g.label) for g in spans} for spans in gold), int8_spans, strict=True
-            )
-            for span, score in found
-        ]
-        sure = raw
-        if calibrating:
-            curves = calibrate.fit(raw, config.types)
-            sure = [replace(span, score=calibrated(span.score, curves[span.label])) for span in raw]
-            cuts = calibrate.thresholds(sure, config.types, sum(map(len, gold)))
-            table = calibrate.precision_table(sure)
-            config = replace(config, calibration=curves, thresholds=cuts, precision=tuple(table))
+        config, before, after = _calibrated(config, gold, int8_spans, calibrating)
         _write_model(out, small.read_bytes(), tokenizer, config)
-    before, after = (
-        expected_calibration_error([span.score for span in spans], [span.right for span in spans]) if spans else 0.0
-        for spans in (raw, sure)
-    )
     report(f"int8 model written to {out}: F1 {int8_f1:.4f}, float {float_f1:.4f}, before thresholds")
     return Quality(float_f1, int8_f1, before, after)
+
+
+def recalibrate(
+    model: Path,
+    out: Path,
+    held_out: Sequence[Article],
+    *,
+    window: int | None = None,
+    overlap: int | None = None,
+) -> Quality:
+    """Write a model folder with another calibration, thresholds and table of precisions; the network stays as it is.
+
+    Args:
+        model: the model folder to begin with.
+        out: the folder to write; may be the same.
+        held_out: labelled articles that the model has not learnt from.
+        window: token ids in a window; as it was if None.
+        overlap: tokens that neighbouring windows share; as it was if None.
+
+    Raises:
+        ModelError: if there is no such model.
+        ExportError: if the overlap does not fit the window.
+    """
+    config = load(model).config
+    config = replace(
+        config,
+        window=config.window if window is None else window,
+        overlap=config.overlap if overlap is None else overlap,
+        calibration=dict.fromkeys(config.types, (1.0, 0.0)),
+        thresholds=dict.fromkeys(config.types, 0.0),
+    )
+    if not 0 <= config.overlap < config.window - 2:
+        raise ExportError(f"an overlap of {config.overlap} does not fit windows of {config.window}; name others")
+    graph, tokenizer = (model / "model.onnx").read_bytes(), (model / "tokenizer.json").read_bytes()
+    gold = [article.spans for article in held_out]
+    with tempfile.TemporaryDirectory() as place:
+        _write_model(Path(place), graph, tokenizer, config)
+        spans = _spans(load(Path(place)), held_out)
+    f1 = count(gold, [[span for span, _ in found] for found in spans]).f1
+    config, before, after = _calibrated(config, gold, spans, True)
+    _write_model(out, graph, tokenizer, config)
+    return Quality(f1, f1, before, after)
+
+
+def _calibrated(
+    config: ModelConfig,
+    gold: Sequence[Sequence[Span]],
+    spans: Sequence[Sequence[tuple[Span, float]]],
+    calibrating: bool,
+) -> tuple[ModelConfig, float, float]:
+    """Return a configuration fitted on held-out spans with raw scores, and calibration errors before and after."""
+    exact = [{(span.start, span.end, span.label) for span in wanted} for wanted in gold]
+    raw = [
+        calibrate.Marked(span.label, score, (span.start, span.end, span.label) in right)
+        for right, found in zip(exact, spans, strict=True)
+        for span, score in found
+    ]
+    sure = raw
+    if calibrating:
+        curves = calibrate.fit(raw, config.types)
+        sure = [replace(span, score=calibrated(span.score, curves[span.label])) for span in raw]
+        cuts = calibrate.thresholds(sure, config.types, sum(map(len, gold)))
+        table = calibrate.precision_table(sure)
+        config = replace(config, calibration=curves, thresholds=cuts, precision=tuple(table))
+    before, after = (
+        expected_calibration_error([span.score for span in found], [span.right for span in found]) if found else 0.0
+        for found in (raw, sure)
+    )
+    return config, before, after
 
 
 def _settle_outside(net: network.Network, facts: TrainConfig, held_out: Sequence[Article]) -> float:

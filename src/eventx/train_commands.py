@@ -8,7 +8,23 @@ from typing import Annotated, Any
 
 import typer
 
-from eventx.command import NO_MODEL, TextsOption, UnlabelledOption, app, faults_told, folder_of, room_of, say
+from eventx.command import (
+    NO_MODEL,
+    SPLIT,
+    LabelsOption,
+    PartOption,
+    SchemaOption,
+    SplitOption,
+    TextsOption,
+    UnlabelledOption,
+    app,
+    faults_told,
+    folder_of,
+    label_files,
+    room_of,
+    say,
+    schema_of,
+)
 
 
 @app.command(
@@ -157,6 +173,39 @@ def export(
         settings = room.read_run(run)
         learnt, dev = room.articles_of(settings, folder_of(texts))
         _export(run, output, name or output.name, learnt, dev)
+
+
+@app.command(
+    epilog="**Example**\n\n`eventx calibrate news-small --output models/mine --labels labels/mine.jsonl --part dev`"
+)
+def calibrate(
+    model: Annotated[str, typer.Argument(metavar="NAME|FOLDER", help="The model whose scores to calibrate.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="The model folder to write.")],
+    part: PartOption = "dev",
+    labels: LabelsOption = None,
+    split: SplitOption = SPLIT,
+    texts: TextsOption = None,
+    window: Annotated[int | None, typer.Option("--window", min=8, help="Token ids in a window.")] = None,
+    overlap: Annotated[int | None, typer.Option("--overlap", min=0, help="Tokens that windows share.")] = None,
+    schema: SchemaOption = None,
+) -> None:
+    """Fit a model's calibration, thresholds and table of precisions anew, on labels it has not learnt from."""
+    from eventx import labels as reading
+    from eventx.tagger import load
+
+    room = room_of("export")
+    with faults_told():
+        place = _place_of(model)
+        if part in load(place).config.learnt:
+            say(f"warning: {model} has learnt from the part {part!r}; what is fitted there is too sure of itself")
+        held_out = reading.read_parts(
+            label_files(labels), split, {part}, texts=folder_of(texts), schema=schema_of(schema)
+        )[part]
+        quality = room.recalibrate(place, output, held_out, window=window, overlap=overlap)
+    typer.echo(
+        f"{output}: F1 {quality.int8_f1:.4f} before thresholds; calibration error {quality.error_before:.3f} raw, "
+        f"{quality.error_after:.3f} calibrated"
+    )
 
 
 def _export(run: Path, output: Path, name: str, learnt: list[Any], dev: list[Any]) -> None:
