@@ -97,7 +97,8 @@ def main() -> None:
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--texts", type=Path)
     parser.add_argument("--start", type=int, default=300)
-    parser.add_argument("--sizes", type=int, nargs="*", default=[50, 150, 300])
+    parser.add_argument("--sizes", type=int, nargs="*", default=[100, 300])
+    parser.add_argument("--orders", nargs="*", default=["unsure", "random"])
     parser.add_argument("--pool", type=int, default=900)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--output", type=Path, default=Path("runs/active.jsonl"))
@@ -124,7 +125,8 @@ def main() -> None:
     if ("start", 0) not in done:
         keep({"order": "start", "documents": 0, "corrected": 0, **figures(dev, before, None)})
     said = {each.id: each for each in read(base, config, pool)}
-    ranked = {"unsure": sorted(pool, key=lambda article: -doubt(article, said[article.id])), "random": pool}
+    queues = {"unsure": sorted(pool, key=lambda article: -doubt(article, said[article.id])), "random": pool}
+    ranked = {name: queues[name] for name in options.orders}
     for size in options.sizes:
         for name, queue in ranked.items():
             if (name, size) in done:

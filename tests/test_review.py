@@ -72,14 +72,25 @@ def test_acts_travel(client):
     assert not undone["marks"][0]["accepted"]
 
 
-def serve(folder: Path, *words: str) -> tuple[subprocess.Popen, str]:
-    """Start the server; return it and the page's address."""
-    command = [sys.executable, "-m", "eventx", "review", *words, "--no-open", "--desk", str(folder / "desk.sqlite")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder)
-    for line in process.stdout:
-        if found := re.search(r"http://\S+", line):
-            return process, found[0]
-    raise AssertionError("the server did not start")
+@pytest.fixture
+def serve(tmp_path):
+    """Return a function that starts the server and gives it and the page's address; all are stopped in the end."""
+    begun = []
+
+    def start(*words: str) -> tuple[subprocess.Popen, str]:
+        command = [sys.executable, "-m", "eventx", "review", *words, "--no-open"]
+        command += ["--desk", str(tmp_path / "desk.sqlite")]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path)
+        begun.append(process)
+        for line in process.stdout:
+            if found := re.search(r"http://\S+", line):
+                return process, found[0]
+        raise AssertionError("the server did not start")
+
+    yield start
+    for process in begun:
+        process.kill()
+        process.wait()
 
 
 def settle(page) -> None:
@@ -168,7 +179,7 @@ def be_overtaken(browser, page, address: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_a_whole_round_in_a_browser(tmp_path, seeds, tiny_folder):
+def test_a_whole_round_in_a_browser(tmp_path, seeds, tiny_folder, serve):
     playwright = pytest.importorskip("playwright.sync_api")
     chromium = next((p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(p).exists()), None)
     if chromium is None:
@@ -176,7 +187,7 @@ def test_a_whole_round_in_a_browser(tmp_path, seeds, tiny_folder):
     (tmp_path / "news").mkdir()
     for path in seeds[:2]:
         (tmp_path / "news" / path.name).write_bytes(path.read_bytes())
-    server, address = serve(tmp_path, "news", "--model", str(tiny_folder), "--order", "given")
+    server, address = serve("news", "--model", str(tiny_folder), "--order", "given")
     faults, asked = [], []
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
@@ -196,7 +207,7 @@ def test_a_whole_round_in_a_browser(tmp_path, seeds, tiny_folder):
         server.wait()
         page.keyboard.press("d")
         said(page, "does not answer")
-        server, address = serve(tmp_path)
+        server, address = serve()
         page.goto(address)
         page.wait_for_selector(".mark")
         assert marks(page) == kept
@@ -209,8 +220,6 @@ def test_a_whole_round_in_a_browser(tmp_path, seeds, tiny_folder):
         page.locator("#done").click()
         settle(page)
         browser.close()
-    server.kill()
-    server.wait()
     assert faults == []
     assert all(url.startswith("http://127.0.0.1") for url in asked)
     command = [sys.executable, "-m", "eventx", "review", "--desk", "desk.sqlite", "--export", "mine.jsonl"]
