@@ -1,7 +1,8 @@
 """The score floor: the shipped model on the labels whose texts stand in the repository must not get worse unnoticed.
 
     python benchmarks/floor.py                      # compare; exit code 1 on a drop, or if model or labels are others
-    python benchmarks/floor.py --renew              # write what it scores now; refused if that is lower
+    python benchmarks/floor.py --renew              # write what it scores now; refused if that is lower, or
+                                                    if a new model is not measured on a part that has a floor
     python benchmarks/floor.py --renew --lower-the-floor
     python benchmarks/floor.py --texts DIR          # the dev part of the news too, if the floor knows it
 
@@ -61,8 +62,10 @@ def faults(floor: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 
 def lowered(floor: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Return the parts whose floor would fall."""
-    return [n for n, score in now["parts"].items() if score["f1"] < floor["parts"].get(n, {"f1": 0.0})["f1"] - SLACK]
+    """Return the parts whose floor would fall: lower now, or lost, for another model was not measured on them."""
+    fallen = [n for n, score in now["parts"].items() if score["f1"] < floor["parts"].get(n, {"f1": 0.0})["f1"] - SLACK]
+    lost = [name for name in floor["parts"] if name not in now["parts"]] if floor["model"] != now["model"] else []
+    return fallen + lost
 
 
 def main() -> None:
@@ -83,7 +86,10 @@ def main() -> None:
     if options.renew:
         falls = lowered(floor, now)
         if falls and not options.lower_the_floor:
-            sys.exit(f"the floor of {', '.join(falls)} would fall; if that is meant, add --lower-the-floor")
+            sys.exit(
+                f"the floor of {', '.join(falls)} would fall or be lost; name the news texts with --texts DIR, "
+                f"or, if that is meant, add --lower-the-floor"
+            )
         if floor["model"] == now["model"]:
             now["parts"] = floor["parts"] | now["parts"]
         PLACE.write_text(json.dumps(now, indent=1) + "\n")

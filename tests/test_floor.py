@@ -42,6 +42,17 @@ def test_a_fall_is_named(floor):
     assert floor.lowered(KNOWN, now) == ["seeds"]
 
 
+def test_a_new_model_does_not_lose_a_part_unnoticed(floor):
+    old = copy.deepcopy(KNOWN)
+    old["parts"]["dev"] = {"f1": 0.8, "labels": "d"}
+    now = copy.deepcopy(KNOWN)
+    assert floor.lowered(old, now) == [], "the same model keeps what was measured before"
+    now["model"] = "n"
+    assert floor.lowered(old, now) == ["dev"]
+    now["parts"]["dev"] = {"f1": 0.8, "labels": "d"}
+    assert floor.lowered(old, now) == []
+
+
 def test_the_seeds_hold_their_floor(floor, tagger):
     import json
 
