@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -78,7 +80,7 @@ def test_a_student_learns_what_its_teachers_know(corpus, tiny_config, tmp_path, 
     articles, _ = train.articles_of(config, None)
     train.train(config, articles, (), tmp_path / "teachers")
     settings = recipe.DistilConfig(
-        teachers=tmp_path / "teachers",
+        teachers=(tmp_path / "teachers",),
         start=start,
         keep=keep,
         epochs=30,
@@ -99,8 +101,59 @@ def test_a_student_learns_what_its_teachers_know(corpus, tiny_config, tmp_path, 
 
 
 @pytest.mark.slow
+def test_a_teacher_with_other_ids_and_windows_says_the_same(corpus, tiny_config, tmp_path):
+    """The same network, its vocabulary renumbered: asked beside the first, it changes nothing."""
+    config = dataclasses.replace(tiny_config, window=600, epochs=1)
+    articles, _ = train.articles_of(config, None)
+    train.train(config, articles, (), tmp_path / "first")
+    net, vocabulary = network.load(tmp_path / "first"), json.loads((Path(config.encoder) / "tokenizer.json").read_text())
+    count = net.encoder.config.vocab_size
+    moved = {piece: (at + 7) % count for piece, at in vocabulary["model"]["vocab"].items()}
+    vocabulary["model"]["vocab"] = moved
+    for added in vocabulary["added_tokens"]:
+        added["id"] = moved[added["content"]]
+    for special in vocabulary["post_processor"].get("special_tokens", {}).values():
+        special["ids"] = [moved[piece] for piece in special["tokens"]]
+    other = tmp_path / "encoder"
+    shutil.copytree(config.encoder, other)
+    (other / "tokenizer.json").write_text(json.dumps(vocabulary))
+    table = net.encoder.get_input_embeddings().weight
+    table.data = table.data.roll(7, dims=0)
+    network.save(net, tmp_path / "second")
+    (tmp_path / "second" / "run.json").write_text(
+        json.dumps(dataclasses.replace(config, encoder=str(other), window=300, overlap=200).to_dict())
+    )
+    coding = train.coding_of(config)
+    said = []
+    for runs in (("first",), ("second",), ("first", "second")):
+        settings = recipe.DistilConfig(teachers=tuple(tmp_path / name for name in runs))
+        distil.ask(distil.teachers_of(settings), corpus, coding, tmp_path / "said.npy", bf16=False)
+        said.append(np.load(tmp_path / "said.npy").astype(float))
+    assert said[0].shape == (len(corpus.ids), 14)
+    np.testing.assert_allclose(said[0][:, :11].sum(1), 1, atol=2e-3)
+    np.testing.assert_allclose(said[2], (said[0] + said[1]) / 2, atol=2e-3)
+    first = slice(0, 90)  # far from where the windows of the second end
+    np.testing.assert_allclose(said[1][first], said[0][first], atol=0.1)
+
+    vocabulary["model"]["vocab"]["!other"] = moved.pop("the")
+    (other / "tokenizer.json").write_text(json.dumps(vocabulary))
+    with pytest.raises(recipe.RecipeError, match="no word piece 'the'"):
+        distil.ask(distil.teachers_of(settings), corpus, coding, tmp_path / "said.npy", bf16=False)
+
+
+def test_the_views_of_a_corpus_speak_for_each_token_once(corpus, tiny_config):
+    coding = dataclasses.replace(train.coding_of(tiny_config), window=50, overlap=17, lead=5)
+    seen = np.zeros(len(corpus.ids), dtype=int)
+    for view in corpus.views(coding):
+        part = slice(view.start, view.start + view.high - view.low)
+        seen[part] += 1
+        assert list(view.ids[view.low : view.high]) == list(corpus.ids[part])
+    assert (seen == 1).all()
+
+
+@pytest.mark.slow
 def test_teachers_must_be_a_finished_run(tiny_config, tmp_path):
-    settings = recipe.DistilConfig(teachers=tmp_path)
+    settings = recipe.DistilConfig(teachers=(tmp_path,))
     with pytest.raises(recipe.RecipeError, match="no run there"):
         distil.teachers_of(settings)
     (tmp_path / "run.json").write_text(json.dumps(tiny_config.to_dict()))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import eventx.encode
 from eventx.encode import WordScores, allowed, decode, encode, owned, read, viterbi, window_ids, windows
 from eventx.schema import MODALITIES, TYPES, tags
 
@@ -46,6 +47,21 @@ def test_viterbi_finds_the_best_valid_path(seed):
     best = max(itertools.product(range(5), repeat=4), key=total)
     assert viterbi(scores, table) == list(best)
     assert np.isfinite(total(best))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_settled_words_change_no_best_path(seed):
+    rng = np.random.default_rng(seed)
+    table = allowed(["a", "b", "c"])
+    logits = rng.choice([0.3, 1, 3]) * rng.normal(size=(rng.integers(1, 80), 7))
+    logits[:, 0] += rng.choice([0, 2, 6])
+    scores = (logits - np.log(np.exp(logits).sum(1, keepdims=True))).astype(np.float32)
+
+    def total(path):
+        return scores[np.arange(len(path)), path].sum() + table[[-1, *path[:-1]], path].sum()
+
+    whole = eventx.encode._viterbi(scores, table, table[-1])
+    assert total(viterbi(scores, table)) == pytest.approx(total(whole), abs=1e-3)
 
 
 @pytest.mark.parametrize("seed", range(20))

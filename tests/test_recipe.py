@@ -56,9 +56,12 @@ def test_the_committed_configurations_are_sound(root, name):
         (PretrainConfig, 'labels = ["a.jsonl"]\n', "unknown key 'labels'"),
         (PretrainConfig, 'precision = "fp8"\n', "precision is 'fp8'"),
         (DistilConfig, "epochs = 1\n", "the key 'teachers' is missing"),
-        (DistilConfig, 'teachers = "r"\nstart = "zero"\n', "start is 'zero'"),
-        (DistilConfig, 'teachers = "r"\nkeep = 1.0\n', "a share from 0 to less than 1"),
-        (DistilConfig, 'teachers = "r"\nstart = "encoder"\nkeep = 0.2\n', 'keep needs start = "average"'),
+        (DistilConfig, 'teachers = "r"\n', "teachers is 'r', expected a list of strings"),
+        (DistilConfig, 'teachers = []\n', "name run folders"),
+        (DistilConfig, 'teachers = ["r"]\nweights = [1.0, 2.0]\n', "one for each run"),
+        (DistilConfig, 'teachers = ["r"]\nweights = ["a"]\n', "expected a list of numbers"),
+        (DistilConfig, 'teachers = ["r"]\nkeep = 1.0\n', "a share from 0 to less than 1"),
+        (DistilConfig, 'teachers = ["r"]\nstart = "encoder"\nkeep = 0.2\n', "keep needs weights to begin with"),
     ],
 )
 def test_other_recipes_are_as_strict(tmp_path, kind, text, what):
@@ -70,7 +73,7 @@ def test_other_recipes_are_as_strict(tmp_path, kind, text, what):
 def test_a_recipe_survives_being_written(root, tmp_path):
     for config in (
         TrainConfig.read(root / "configs" / "news.toml"),
-        DistilConfig.read(write(tmp_path, 'teachers = "run"\nrepeat = 7\n')),
+        DistilConfig.read(write(tmp_path, 'teachers = ["run"]\nrepeat = 7\n')),
         PretrainConfig(masked=0.3),
     ):
         assert type(config).from_dict(config.to_dict()) == config

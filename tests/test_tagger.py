@@ -2,7 +2,9 @@
 
 import itertools
 import json
+import os
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -111,6 +113,45 @@ def test_pipe_is_lazy(tiny):
         raise AssertionError("read ahead")
 
     assert next(tiny.pipe(texts())).text == SENTENCE
+
+
+def test_pipe_reads_a_few_texts_ahead_and_fails_in_its_place(tiny_folder):
+    tagger, taken = eventx.load(tiny_folder, threads=2), []
+
+    def texts():
+        for number in range(9):
+            taken.append(number)
+            yield f"{number}. {SENTENCE}"
+        raise AssertionError("torn")
+
+    given = []
+    with pytest.raises(AssertionError, match="torn"):
+        for document in tagger.pipe(texts()):
+            given.append(document.text)
+            assert len(taken) <= len(given) + 5
+    assert given == [f"{number}. {SENTENCE}" for number in range(9)]
+    assert next(tagger.pipe(itertools.repeat(SENTENCE))).text == SENTENCE
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_process_has_threads_of_its_own(tiny_folder, seeds):
+    text = seeds[0].read_text(encoding="utf-8")
+    tagger = eventx.load(tiny_folder, threads=2)
+    wanted = len(tagger.tag(text).events)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if len(tagger.tag(text).events) == wanted else 1)
+    for _ in range(200):
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            break
+        time.sleep(0.05)
+    else:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        raise AssertionError("the forked tagger hangs")
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_threads_may_share_a_tagger(tiny, seeds):

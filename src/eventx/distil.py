@@ -1,8 +1,10 @@
 """Distillation: what several teachers say of each token of unlabelled text, learnt by one network (Hinton et al. 2015).
 
-The teachers are the members of a finished run. What they say of each token of the unlabelled windows is computed once
-and kept in the run folder; the student learns from it and from the teachers' own labelled windows side by side. The
-result is a run folder like any other: export and evaluation take it.
+The teachers are the members of finished runs. The first run's recipe is the student's: encoder, windows, labels. The
+teachers of other runs may have another, larger encoder and wider windows, as long as its vocabulary has the same word
+pieces, under whatever ids. What they say of each token of the unlabelled text is computed once and kept in the run
+folder; the student learns from it and from the labelled windows side by side. The result is a run folder like any
+other: export and evaluation take it.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -23,7 +26,7 @@ from torch.utils.data import Dataset
 from transformers import Trainer, set_seed
 
 from eventx import labels, network, train
-from eventx.encode import Ints
+from eventx.encode import Coding, Ints
 from eventx.labels import Article
 from eventx.recipe import DistilConfig, RecipeError, TrainConfig
 from eventx.schema import MODALITIES, tags
@@ -33,17 +36,32 @@ Targets = NDArray[np.float16]
 """(tokens, tags + modalities) probabilities; a row of zeros is a token that is not learnt."""
 
 
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """A network that teaches: its folder, the recipe it was trained by, and its share in what all teachers say."""
+
+    place: Path
+    recipe: TrainConfig
+    share: float
+
+
 class _Rows(Dataset[tuple[Ints, Targets]]):
     """Windows of token ids, each with its targets."""
 
-    def __init__(self, windows: Sequence[NDArray[np.uint16]], targets: Sequence[Targets]) -> None:
-        self.windows, self.targets = windows, targets
+    def __init__(self, corpus: Corpus, coding: Coding, said: Targets, hard: Sequence[tuple[Ints, Targets]]) -> None:
+        self.views = [view for view in corpus.views(coding) if len(view.ids) >= SHORTEST]
+        self.said, self.hard = said, hard
 
     def __len__(self) -> int:
-        return len(self.windows)
+        return len(self.views) + len(self.hard)
 
     def __getitem__(self, at: int) -> tuple[Ints, Targets]:
-        return self.windows[at].astype(np.int64), self.targets[at]
+        if at >= len(self.views):
+            return self.hard[at - len(self.views)]
+        view = self.views[at]
+        targets = np.zeros((len(view.ids), self.said.shape[1]), dtype=np.float16)
+        targets[view.low : view.high] = self.said[view.start : view.start + view.high - view.low]
+        return view.ids.astype(np.int64), targets
 
 
 class _Trainer(Trainer):
@@ -82,13 +100,13 @@ def distil(
     *,
     report: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
-    """Distil a run's members into one network and write its run folder.
+    """Distil the members of runs into one network and write its run folder.
 
     Args:
         config: what to do.
         articles: the labelled texts that the teachers learnt from.
         dev: labelled texts to score after each epoch; may be empty.
-        corpus: unlabelled text, tokenised by the teachers' coding.
+        corpus: unlabelled text, tokenised by the coding of the first run.
         run: the run folder to write.
         report: called with a line now and then.
 
@@ -96,33 +114,33 @@ def distil(
         The history, as `train.train` gives it.
 
     Raises:
-        RecipeError: if the teachers are not a finished run, or `run` was begun with other teachers, labels or text.
+        RecipeError: if the teachers are not finished runs, have other word pieces than the student, or `run` was begun
+            with other teachers, labels or text.
     """
-    teachers, recipe = teachers_of(config)
+    teachers = teachers_of(config)
+    recipe = teachers[0].recipe
     started = time.monotonic()
     train.settle(
         {
             **config.to_dict(),
-            "networks": [labels.digest((place / "network.safetensors").read_bytes()) for place in teachers],
+            "networks": [labels.digest((each.place / "network.safetensors").read_bytes()) for each in teachers],
             "labels": train.label_digest(articles),
             "corpus": labels.digest(corpus.ids.tobytes()),
         },
         run / "distil.json",
     )
     coding = train.coding_of(recipe)
-    apart = dataclasses.replace(coding, overlap=0)
-    windows = [ids.astype(np.uint16) for ids in corpus.windows(apart, shortest=SHORTEST)]
     place = run / "targets.npy"
     if not place.is_file():
-        ask(teachers, windows, place, bf16=train.use_bf16(config.precision), report=report)
-    kept = np.load(place, mmap_mode="r")
-    ends = np.cumsum([len(ids) for ids in windows])
-    targets = [kept[end - len(ids) : end] for end, ids in zip(ends, windows, strict=True)]
-    hard = _hard(articles, recipe)
+        ask(teachers, corpus, coding, place, bf16=train.use_bf16(config.precision), report=report)
     rows = _Rows(
-        windows + [ids for ids, _ in hard] * config.repeat, targets + [wanted for _, wanted in hard] * config.repeat
+        corpus,
+        dataclasses.replace(coding, overlap=0),
+        np.load(place, mmap_mode="r"),
+        _hard(articles, recipe) * config.repeat,
     )
-    net = _student(config, recipe, teachers)
+    start = _start(config, teachers)
+    net = _student(config, recipe, start)
     follow = train.Follow(recipe, net, coding, dev, report, epochs=config.epochs)
     trainer = _Trainer(
         model=net,
@@ -141,8 +159,7 @@ def distil(
     train.quiet(trainer)
     trainer.train(resume_from_checkpoint=train.last_checkpoint(run))
     if config.keep:
-        mean = network.average([network.load(teacher) for teacher in teachers])
-        net = network.average([net.to("cpu"), mean], [1 - config.keep, config.keep])
+        net = network.average([net.to("cpu"), cast(network.Network, start)], [1 - config.keep, config.keep])
     network.save(net, run)
     coding.tokenizer.save(str(run / "tokenizer.json"))
     shutil.rmtree(run / "checkpoints", ignore_errors=True)
@@ -163,59 +180,107 @@ def distil(
     return history
 
 
-def teachers_of(config: DistilConfig) -> tuple[list[Path], TrainConfig]:
-    """Return the folders of the teachers and the recipe they were trained by.
+def teachers_of(config: DistilConfig) -> list[Teacher]:
+    """Return the teachers, run by run; each run has the share that the configuration gives it, parted by its members.
 
     Raises:
         RecipeError: if there is no finished run, or its networks decode with a CRF, whose tags are no probabilities.
     """
-    recipe = train.read_run(config.teachers)
-    places = sorted(place.parent for place in config.teachers.glob("member-*/network.safetensors"))
-    if not places and (config.teachers / "network.safetensors").is_file():
-        places = [config.teachers]
-    if len(places) < recipe.members:
-        raise RecipeError(f"{config.teachers}: not a finished run; train it first")
-    if recipe.crf or recipe.pieces != "all":
-        raise RecipeError(f'{config.teachers}: teachers need crf = false and pieces = "all"')
-    return places, recipe
+    teachers = []
+    weights = config.weights or tuple(1.0 for _ in config.teachers)
+    for run, weight in zip(config.teachers, weights, strict=True):
+        recipe = train.read_run(run)
+        places = sorted(place.parent for place in run.glob("member-*/network.safetensors"))
+        if not places and (run / "network.safetensors").is_file():
+            places = [run]
+        if len(places) < recipe.members:
+            raise RecipeError(f"{run}: not a finished run; train it first")
+        if recipe.crf or recipe.pieces != "all":
+            raise RecipeError(f'{run}: teachers need crf = false and pieces = "all"')
+        if recipe.schema != train.read_run(config.teachers[0]).schema:
+            raise RecipeError(f"{run}: its types are not those of {config.teachers[0]}; teachers must agree on them")
+        teachers += [Teacher(place, recipe, weight / sum(weights) / len(places)) for place in places]
+    return teachers
 
 
 def ask(
-    teachers: Sequence[Path],
-    windows: Sequence[NDArray[np.uint16]],
+    teachers: Sequence[Teacher],
+    corpus: Corpus,
+    coding: Coding,
     place: Path,
     *,
     bf16: bool,
-    batch: int = 64,
+    batch: int = 8192,
     report: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Write the mean of the teachers' probabilities of each token of all windows, in their order, to an `.npy` file."""
-    sizes = np.array([len(ids) for ids in windows])
-    starts = np.concatenate(([0], np.cumsum(sizes)))
-    shape = network.load(teachers[0])
+    """Write the mean of the teachers' probabilities of each token of a corpus, (tokens, classes), to an `.npy` file.
+
+    Args:
+        teachers: each is asked in its own windows; a token's answer is that of the window that speaks for it.
+        corpus: tokenised by `coding`.
+        coding: the student's.
+        place: the file.
+        bf16: whether to compute in it.
+        batch: word pieces at a time.
+        report: called with a line a teacher.
+
+    Raises:
+        RecipeError: if a teacher's vocabulary lacks a piece of the corpus.
+    """
+    shape = network.load(teachers[0].place)
     width = len(tags(shape.types)) + len(shape.modalities)
-    total = np.zeros((int(starts[-1]), width), dtype=np.float16)
-    order = np.argsort(sizes, kind="stable")
+    total = np.zeros((len(corpus.ids), width), dtype=np.float32)
     device = train.device()
     started = time.monotonic()
     for number, teacher in enumerate(teachers, 1):
-        net = network.load(teacher).to(device)
-        for low in range(0, len(order), batch):
-            chosen = order[low : low + batch]
-            ids, mask = train.pad([windows[at].astype(np.int64) for at in chosen])
+        own = train.coding_of(teacher.recipe)
+        views = list(_translated(corpus, coding, own, teacher.place).views(own))
+        order = sorted(range(len(views)), key=lambda at: len(views[at].ids))
+        net = network.load(teacher.place).to(device)
+        at = 0
+        while at < len(order):
+            chosen = [views[each] for each in order[at : at + max(1, batch // len(views[order[at]].ids))]]
+            at += len(chosen)
+            ids, mask = train.pad([view.ids.astype(np.int64) for view in chosen])
             with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
                 output = net(ids.to(device), mask.to(device))
                 both = torch.cat([output["tags"].float().softmax(-1), output["modalities"].float().softmax(-1)], dim=-1)
-            said = (both / len(teachers)).half().cpu().numpy()
-            for row, at in enumerate(chosen):
-                total[starts[at] : starts[at + 1]] += said[row, : sizes[at]]
+            said = both.cpu().numpy() * teacher.share
+            for row, view in enumerate(chosen):
+                total[view.start : view.start + view.high - view.low] += said[row, view.low : view.high]
         report(f"teacher {number}/{len(teachers)} asked  {time.monotonic() - started:.0f} s")
-    edges = np.concatenate([starts[:-1], starts[1:] - 1])
-    total[edges] = 0
-    np.save(place, total)
+    np.save(place, total.astype(np.float16))
 
 
-def _hard(articles: Sequence[Article], recipe: TrainConfig) -> list[tuple[NDArray[np.uint16], Targets]]:
+def _translated(corpus: Corpus, coding: Coding, own: Coding, place: Path) -> Corpus:
+    """Return a corpus in the ids that a teacher's vocabulary has for the same word pieces."""
+    mine, theirs = coding.tokenizer.get_vocab(), own.tokenizer.get_vocab()
+    if mine == theirs:
+        return corpus
+    table = np.full(max(mine.values()) + 1, -1, dtype=np.int64)
+    for piece, number in mine.items():
+        table[number] = theirs.get(piece, -1)
+    ids = table[corpus.ids]
+    if (ids < 0).any():
+        lacking = coding.tokenizer.id_to_token(int(corpus.ids[int((ids < 0).argmax())]))
+        raise RecipeError(f"{place}: its encoder has no word piece {lacking!r}; teachers need the student's word pieces")
+    return Corpus(ids.astype(np.uint16), corpus.bounds)
+
+
+def _start(config: DistilConfig, teachers: Sequence[Teacher]) -> network.Network | None:
+    """Return the network that the student begins with, None for the bare encoder."""
+    if config.start == "encoder":
+        return None
+    if config.start == "average":
+        first = config.teachers[0]
+        return network.average([network.load(each.place) for each in teachers if first in (each.place, each.place.parent)])
+    try:
+        return network.load(Path(config.start))
+    except FileNotFoundError:
+        raise RecipeError(f"{config.start}: no trained network there to start from; name a finished run") from None
+
+
+def _hard(articles: Sequence[Article], recipe: TrainConfig) -> list[tuple[Ints, Targets]]:
     """Return the labelled windows with targets of probability one."""
     made = []
     count = len(tags(recipe.schema.types))
@@ -225,17 +290,17 @@ def _hard(articles: Sequence[Article], recipe: TrainConfig) -> list[tuple[NDArra
         targets[told, row["labels"][told]] = 1
         manner = np.flatnonzero(row["modality_labels"] != network.IGNORE)
         targets[manner, count + row["modality_labels"][manner]] = 1
-        made.append((row["input_ids"].astype(np.uint16), targets))
+        made.append((row["input_ids"].astype(np.int64), targets))
     return made
 
 
-def _student(config: DistilConfig, recipe: TrainConfig, teachers: Sequence[Path]) -> network.Network:
+def _student(config: DistilConfig, recipe: TrainConfig, start: network.Network | None) -> network.Network:
     """Return the network that will learn."""
     set_seed(config.seed)
     shape = dataclasses.replace(recipe, encoder_dropout=config.encoder_dropout, dropout=0.0)
     net = train.new_network(shape)
-    if config.start == "average":
-        net.load_state_dict(network.average([network.load(place) for place in teachers]).state_dict(), strict=False)
+    if start is not None:
+        net.load_state_dict(start.state_dict(), strict=False)
     if recipe.freeze_embeddings:
         net.encoder.get_input_embeddings().requires_grad_(False)  # type: ignore[operator]
     return net

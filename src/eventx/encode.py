@@ -200,19 +200,53 @@ def allowed(types: Sequence[str]) -> Floats:
 
 
 def viterbi(scores: Floats, transitions: Floats) -> list[int]:
-    """Return the best tag path over (words, tags) log scores under (tags + 1, tags) transitions (Viterbi 1967)."""
+    """Return the best tag path over (words, tags) log scores under (tags + 1, tags) transitions (Viterbi 1967).
+
+    Where transitions only forbid, most words are settled without dynamic programming, exactly: the best tag of each
+    word where these fit each other; else words whose best tag may follow any other and leads by more than it costs to
+    mend all misfits keep it, and part the text into stretches, of which only those with a misfit are searched.
+    """
     if not len(scores):
         return []
-    best = scores[0] + transitions[-1]
+    barred = np.isinf(transitions)
+    if transitions[~barred].any():
+        return _viterbi(scores, transitions, transitions[-1]).tolist()
+    best = scores.argmax(axis=1)
+    misfits = np.flatnonzero(barred[np.concatenate(([-1], best[:-1])), best])
+    if not len(misfits):
+        return [int(tag) for tag in best]
+    free = ~barred.any(axis=0)
+    mended = best.copy()
+    for at in misfits:
+        while at < len(best) and barred[mended[at - 1] if at else -1, mended[at]]:
+            mended[at] = np.where(free, scores[at], -np.inf).argmax()
+            at += 1
+    every = np.arange(len(best))
+    cost = float((scores[every, best] - scores[every, mended]).sum())
+    top = np.partition(scores, -2, axis=1)
+    sure = np.flatnonzero(free[best] & (top[:, -1] - top[:, -2] > cost + 1e-3))
+    edges = [-1, *sure.tolist(), len(best)]
+    for before, after in pairwise(edges):
+        inside = misfits[np.searchsorted(misfits, before + 1) :]
+        if len(inside) and inside[0] < after and after - before > 1:
+            start = transitions[best[before] if before >= 0 else -1]
+            best[before + 1 : after] = _viterbi(scores[before + 1 : after], transitions, start)
+    return [int(tag) for tag in best]
+
+
+def _viterbi(scores: Floats, transitions: Floats, start: Floats) -> NDArray[np.intp]:
+    """Return the best path of a stretch whose first word follows a tag with the transitions `start`."""
+    best = scores[0] + start
     back = np.empty(scores.shape, dtype=np.intp)
     for at in range(1, len(scores)):
         paths = best[:, None] + transitions[:-1]
         back[at] = paths.argmax(axis=0)
         best = paths.max(axis=0) + scores[at]
-    path = [int(best.argmax())]
+    path = np.empty(len(scores), dtype=np.intp)
+    path[-1] = best.argmax()
     for at in range(len(scores) - 1, 0, -1):
-        path.append(int(back[at, path[-1]]))
-    return path[::-1]
+        path[at - 1] = back[at, path[at]]
+    return path
 
 
 def decode(

@@ -69,8 +69,7 @@ def tagged(
         workers: processes, each with a model of one thread.
     """
     if workers <= 1:
-        for item in items:
-            yield item if isinstance(item, Failure) else _tag(tagger, item)
+        yield from tagger.in_order(lambda item: item if isinstance(item, Failure) else _tag(tagger, item), items)
         return
     import multiprocessing
     from concurrent.futures import Future, ProcessPoolExecutor

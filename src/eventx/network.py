@@ -235,8 +235,8 @@ def begin_with(network: Network, folder: Path) -> None:
 def _exported(place: Path) -> dict[str, Tensor]:
     """Return the weights of an exported graph in float, by the names they have in a network.
 
-    The graph keeps the names of all but its matrix products (MatMulNBits: blocks of 8-bit weights with a scale each);
-    these are named by the bias that is added to them.
+    The graph keeps the names of all but its matrix products (8-bit weights with a scale a column, divided beforehand
+    where activations were smoothed); these are named by the bias that is added to them.
 
     Raises:
         BaseError: if the graph does not hold what the network needs.
@@ -253,13 +253,13 @@ def _exported(place: Path) -> dict[str, Tensor]:
     except KeyError:
         raise BaseError(f"{place}: not a model of this version; name its run folder instead") from None
     state[table] = torch.from_numpy(rows)
+    scale_at = {"DynamicQuantizeMatMul": 2, "MatMulIntegerToFloat": 3}
+    divisors = {n.output[0]: held[n.input[1]] for n in graph.node if n.op_type == "Mul" and n.input[1] in held}
     for node in graph.node:
-        if node.op_type != "MatMulNBits":
+        if node.op_type not in scale_at:
             continue
-        facts = {each.name: each.i for each in node.attribute}
-        blocks = held[node.input[1]].astype(np.float32) - 128.0
-        scales = held[node.input[2]].reshape(blocks.shape[0], -1, 1)
-        weight = (blocks * scales).reshape(blocks.shape[0], -1)[:, : facts["K"]]
+        weight = (held[node.input[1]].astype(np.float32) * held[node.input[scale_at[node.op_type]]]).T
+        weight = weight * divisors.get(node.input[0], np.float32(1))
         # Its bias stands beside it, or in the operator that was fused with what follows it.
         after = [name for other in graph.node if node.output[0] in other.input for name in other.input]
         near = [name for name in [*node.input, *after] if name.endswith(".bias") and "LayerNorm" not in name]

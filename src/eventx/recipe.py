@@ -50,7 +50,7 @@ class _Recipe:
         for name, field in fields.items():
             if name not in values and field.default is dataclasses.MISSING:
                 raise RecipeError(f"{path}: the key {name!r} is missing")
-        for name in {"encoder", "base"} & fields.keys() & values.keys():
+        for name in {"encoder", "base", "start"} & fields.keys() & values.keys():
             if (path.parent / str(values[name])).is_dir():
                 values[name] = str(path.parent / values[name])
         try:
@@ -211,13 +211,16 @@ class DistilConfig(_Recipe):
     """Everything that decides the distillation of teachers into one network.
 
     Attributes:
-        teachers: run folder whose members teach; its recipe also says labels, split, windows and heads.
+        teachers: run folders whose members teach; the first one's recipe is the student's: labels, split, encoder,
+            windows. The encoders of others may be larger, with the same word pieces.
+        weights: of each run of teachers in what they say together; equal ones if empty.
         documents: how many documents of each unlabelled file to learn from, drawn by `seed`; 0 for all.
-        start: "average" begins with the mean of the teachers' weights, "encoder" with the teachers' encoder untrained.
+        start: "average" begins with the mean of the weights of the first run's members, "encoder" with its encoder
+            untrained; else a finished run to go on from.
         epochs, batch, learning_rate, warmup, weight_decay: as in `TrainConfig`; an epoch passes all windows once.
         encoder_dropout: as in `TrainConfig`.
-        keep: share of the teachers' mean weights that is mixed back into the student's at the end; needs start =
-            "average" (WiSE-FT, Wortsman et al. 2022).
+        keep: share of the weights it began with that is mixed back into the student's at the end (WiSE-FT, Wortsman et
+            al. 2022); not with start = "encoder".
         repeat: how many times each labelled window comes in an epoch beside the unlabelled ones.
         event_weight: weight of event tags in the loss, O counting 1.
         modality_weight: weight of the modality loss, the tag loss counting 1.
@@ -225,7 +228,8 @@ class DistilConfig(_Recipe):
         precision: as in `TrainConfig`.
     """
 
-    teachers: Path
+    teachers: tuple[Path, ...]
+    weights: tuple[float, ...] = ()
     documents: int = 0
     start: str = "average"
     epochs: int = 2
@@ -244,9 +248,13 @@ class DistilConfig(_Recipe):
     def __post_init__(self) -> None:
         """Refuse values that cannot work together."""
         _refuse(
-            (self.start in ("average", "encoder"), f'start is {self.start!r}; use "average" or "encoder"'),
+            (bool(self.teachers), "teachers is empty; name run folders"),
+            (
+                len(self.weights) in (0, len(self.teachers)) and all(weight > 0 for weight in self.weights),
+                "weights must be positive, one for each run of teachers",
+            ),
             (0 <= self.keep < 1, f"keep is {self.keep}; it is a share from 0 to less than 1"),
-            (self.start == "average" or not self.keep, 'keep needs start = "average"'),
+            (self.start != "encoder" or not self.keep, 'keep needs weights to begin with; start is "encoder"'),
             (min(self.epochs, self.batch) > 0 and self.repeat >= 0, "epochs and batch must be positive"),
             _precision(self.precision),
         )
@@ -268,6 +276,9 @@ def _check_value(path: Path, key: str, value: Any, kind: str) -> None:
     """Refuse a TOML value of the wrong kind."""
     strings = isinstance(value, list) and all(isinstance(item, str) for item in value)
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    numbers = isinstance(value, list) and all(
+        isinstance(item, (int, float)) and not isinstance(item, bool) for item in value
+    )
     fits = {
         "bool": isinstance(value, bool),
         "int": isinstance(value, int) and not isinstance(value, bool),
@@ -275,6 +286,7 @@ def _check_value(path: Path, key: str, value: Any, kind: str) -> None:
         "str": isinstance(value, str),
         "Path": isinstance(value, str),
         "Schema": isinstance(value, str),
+        "tuple[float, ...]": numbers,
     }.get(kind, strings)
     if not fits:
         names = {
@@ -283,6 +295,7 @@ def _check_value(path: Path, key: str, value: Any, kind: str) -> None:
             "str": "a string",
             "bool": "true or false",
             "int": "a whole number",
+            "tuple[float, ...]": "a list of numbers",
         }
         expected = names.get(kind, "a number" if kind == "float" else "a list of strings")
         raise RecipeError(f"{path}: {key} is {value!r}, expected {expected}")

@@ -9,11 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -24,6 +27,9 @@ from eventx.text import sentences
 
 if TYPE_CHECKING:
     import onnxruntime
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 DEFAULT = "news-small"
 """The name of the model that ships with the package."""
@@ -151,8 +157,9 @@ class Tagger:
     Args:
         config: the model's configuration.
         coding: its tokenizer and windows.
-        session: its network, as an ONNX Runtime session.
-        place: the folder it was loaded from and its threads; what other processes load it by.
+        session: its network, as an ONNX Runtime session of one thread.
+        threads: how many windows the network reads at a time.
+        place: the folder it was loaded from, by which other processes load it.
 
     >>> tagger = load()
     >>> [(event.type, event.trigger) for event in tagger.tag("Troops stormed the town; families fled.").events]
@@ -164,18 +171,21 @@ class Tagger:
         config: ModelConfig,
         coding: Coding,
         session: onnxruntime.InferenceSession,
-        place: tuple[Path, int] | None = None,
+        threads: int = 1,
+        place: Path | None = None,
     ) -> None:
         self.config = config
+        self.threads = threads
         self._coding = coding
         self._session = session
         self._place = place
+        self._pool: tuple[int, ThreadPoolExecutor] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the way to load the same model again: a network's session cannot be sent."""
         if self._place is None:
             raise TypeError("only a tagger that eventx.load made can be sent to another process")
-        return _load_again, self._place
+        return _load_again, (self._place, self.threads)
 
     @property
     def name(self) -> str:
@@ -226,11 +236,48 @@ class Tagger:
     def pipe(self, texts: Iterable[str]) -> Iterator[Document]:
         """Mark the events of each text, lazily and in order; a document's id is its position from 0.
 
+        Texts are taken a few ahead of the document that is given, so that all threads have work.
+
         >>> [len(document.events) for document in load().pipe(["Families fled.", "It rained."])]
         [1, 0]
         """
-        for at, text in enumerate(texts):
-            yield self.tag(text, id=str(at))
+        return self.in_order(lambda numbered: self.tag(numbered[1], id=str(numbered[0])), enumerate(texts))
+
+    def in_order(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Yield what `work` makes of each item with `tag`, in order, a few items at a time.
+
+        While the network reads the windows of one text, others are tokenised and decoded.
+
+        Args:
+            work: what it raises is raised where its result would come.
+            items: taken lazily, a few ahead of the result that is given; what they raise comes after the results of
+                those before.
+        """
+        if self.threads == 1:
+            yield from map(work, items)
+            return
+        source = iter(items)
+        broken: list[BaseException] = []
+        waiting: deque[Future[Result]] = deque()
+
+        def fill(pool: ThreadPoolExecutor) -> None:
+            try:
+                while not broken and len(waiting) < 2 * self.threads:
+                    waiting.append(pool.submit(work, next(source)))
+            except BaseException as error:  # also StopIteration, the usual one
+                broken.append(error)
+
+        with ThreadPoolExecutor(self.threads + 1, thread_name_prefix="eventx-texts") as pool:
+            try:
+                fill(pool)
+                while waiting:
+                    yield waiting.popleft().result()
+                    fill(pool)
+            finally:
+                for each in waiting:
+                    each.cancel()
+        if not isinstance(broken[0], StopIteration):
+            raise broken[0]
 
     def mapper(self, column: str = "text") -> _Mapper:
         """Return a function for `datasets.Dataset.map(..., batched=True)`: it adds a column `events`.
@@ -249,12 +296,20 @@ class Tagger:
         return decode(scores, self.config.types, self.config.modalities, self.config.transitions)
 
     def _run(self, windows: Sequence[Ints]) -> list[tuple[Floats, Floats]]:
-        """Run the network, a window at a time: it depends on no neighbour, and no time goes into padding."""
-        results = []
-        for window in windows:
-            tags, modalities = self._session.run(["tags", "modalities"], {"ids": window[None]})
-            results.append((np.asarray(tags)[0], np.asarray(modalities)[0]))
-        return results
+        """Run the network, a window a thread."""
+        return list((map if self.threads == 1 or len(windows) == 1 else self._threads.map)(self._one, windows))
+
+    def _one(self, window: Ints) -> tuple[Floats, Floats]:
+        """Run the network on a window by itself: it depends on no neighbour, and no time goes into padding."""
+        tags, modalities = self._session.run(["tags", "modalities"], {"ids": window[None]})
+        return np.asarray(tags)[0], np.asarray(modalities)[0]
+
+    @property
+    def _threads(self) -> ThreadPoolExecutor:
+        """The threads; new ones in a process that was forked, where the old ones are gone."""
+        if self._pool is None or self._pool[0] != os.getpid():
+            self._pool = os.getpid(), ThreadPoolExecutor(self.threads, thread_name_prefix="eventx-windows")
+        return self._pool[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +335,7 @@ def load(model: str | Path | None = None, *, threads: int = 0) -> Tagger:
 
     Args:
         model: the name of a shipped model, or a model folder; the default model if None.
-        threads: for the network; 0 leaves it to ONNX Runtime (the number of cores).
+        threads: that read at a time; 0 for as many as there are cores.
 
     Raises:
         ModelError: if there is no such model, or a file of it is missing or not the one its digest tells of.
@@ -293,8 +348,9 @@ def load(model: str | Path | None = None, *, threads: int = 0) -> Tagger:
     config = ModelConfig.read(folder)
     data = {name: _verified(folder / name, config) for name in ("model.onnx", "tokenizer.json")}
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1  # a window a thread: nobody waits for another within an operator
     options.inter_op_num_threads = 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC  # export made the others
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(data["model.onnx"], options, providers=["CPUExecutionProvider"])
@@ -303,7 +359,12 @@ def load(model: str | Path | None = None, *, threads: int = 0) -> Tagger:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{folder}: the model cannot be loaded ({first}); update onnxruntime and tokenizers") from None
     coding = Coding.of(tokenizer, window=config.window, overlap=config.overlap, pieces=config.pieces, lead=config.lead)
-    return Tagger(config, coding, session, (folder.resolve(), threads))
+    return Tagger(config, coding, session, threads or _cores(), folder.resolve())
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def shipped() -> list[str]:

@@ -108,7 +108,8 @@ def distil(
     place = run or Path("runs") / config.stem
     with faults_told():
         settings = room_of("recipe").DistilConfig.read(config)
-        teachers, taught = room.teachers_of(settings)
+        teachers = room.teachers_of(settings)
+        taught = teachers[0].recipe
         learnt, dev = training.articles_of(taught, folder_of(texts))
         corpus = room_of("unlabelled").read(
             unlabelled, training.coding_of(taught), documents=settings.documents, seed=settings.seed

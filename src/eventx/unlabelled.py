@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eventx.encode import Coding, Encoded, Ints, lay, window_ids
+from eventx.encode import Coding, Encoded, Ints, before, lay, owned, window_ids
 from eventx.text import words
 
 SHORTEST = 16
@@ -27,6 +27,22 @@ _BATCH = 256
 
 class UnlabelledError(ValueError):
     """A file of unlabelled text that cannot be read; the message says which, and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A window of a corpus.
+
+    Attributes:
+        ids: token ids, special tokens included.
+        low, high: the half-open part of `ids` that the window speaks for.
+        start: where that part begins in the corpus.
+    """
+
+    ids: NDArray[np.uint16]
+    low: int
+    high: int
+    start: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +61,19 @@ class Corpus:
         """Return the number of documents."""
         return len(self.bounds) - 1
 
-    def windows(self, coding: Coding, *, shortest: int = 0) -> Iterator[Ints]:
-        """Yield the windows of all documents, special tokens included, but for those of fewer ids than `shortest`."""
+    def views(self, coding: Coding) -> Iterator[View]:
+        """Yield the windows of all documents, each with the part of the corpus that it speaks for."""
         for low, high in zip(self.bounds[:-1], self.bounds[1:], strict=True):
             ids = self.ids[low:high].astype(np.int64)
-            laid = window_ids(Encoded([], ids, np.zeros(0, np.int64), lay(len(ids), coding)), coding)
-            yield from (window for window in laid if len(window) >= shortest)
+            laid = lay(len(ids), coding)
+            rows = window_ids(Encoded([], ids, np.zeros(0, np.int64), laid), coding)
+            for (start, _), (first, last), row in zip(laid, owned(laid), rows, strict=True):
+                at = before(start, coding) - start
+                yield View(row.astype(np.uint16), at + first, at + last, int(low) + first)
+
+    def windows(self, coding: Coding, *, shortest: int = 0) -> Iterator[Ints]:
+        """Yield the windows of all documents, special tokens included, but for those of fewer ids than `shortest`."""
+        return (view.ids.astype(np.int64) for view in self.views(coding) if len(view.ids) >= shortest)
 
     def save(self, place: Path) -> None:
         """Write the corpus to an `.npz` file."""
