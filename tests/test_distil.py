@@ -106,7 +106,8 @@ def test_a_teacher_with_other_ids_and_windows_says_the_same(corpus, tiny_config,
     config = dataclasses.replace(tiny_config, window=600, epochs=1)
     articles, _ = train.articles_of(config, None)
     train.train(config, articles, (), tmp_path / "first")
-    net, vocabulary = network.load(tmp_path / "first"), json.loads((Path(config.encoder) / "tokenizer.json").read_text())
+    net = network.load(tmp_path / "first")
+    vocabulary = json.loads((Path(config.encoder) / "tokenizer.json").read_text())
     count = net.encoder.config.vocab_size
     moved = {piece: (at + 7) % count for piece, at in vocabulary["model"]["vocab"].items()}
     vocabulary["model"]["vocab"] = moved

@@ -57,7 +57,7 @@ def test_the_committed_configurations_are_sound(root, name):
         (PretrainConfig, 'precision = "fp8"\n', "precision is 'fp8'"),
         (DistilConfig, "epochs = 1\n", "the key 'teachers' is missing"),
         (DistilConfig, 'teachers = "r"\n', "teachers is 'r', expected a list of strings"),
-        (DistilConfig, 'teachers = []\n', "name run folders"),
+        (DistilConfig, "teachers = []\n", "name run folders"),
         (DistilConfig, 'teachers = ["r"]\nweights = [1.0, 2.0]\n', "one for each run"),
         (DistilConfig, 'teachers = ["r"]\nweights = ["a"]\n', "expected a list of numbers"),
         (DistilConfig, 'teachers = ["r"]\nkeep = 1.0\n', "a share from 0 to less than 1"),

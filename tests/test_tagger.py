@@ -124,11 +124,12 @@ def test_pipe_reads_a_few_texts_ahead_and_fails_in_its_place(tiny_folder):
             yield f"{number}. {SENTENCE}"
         raise AssertionError("torn")
 
-    given = []
+    given, tagged = [], tagger.pipe(texts())
+    for document in itertools.islice(tagged, 9):
+        given.append(document.text)
+        assert len(taken) <= len(given) + 5
     with pytest.raises(AssertionError, match="torn"):
-        for document in tagger.pipe(texts()):
-            given.append(document.text)
-            assert len(taken) <= len(given) + 5
+        next(tagged)
     assert given == [f"{number}. {SENTENCE}" for number in range(9)]
     assert next(tagger.pipe(itertools.repeat(SENTENCE))).text == SENTENCE
 

@@ -263,7 +263,7 @@ def _translated(corpus: Corpus, coding: Coding, own: Coding, place: Path) -> Cor
     ids = table[corpus.ids]
     if (ids < 0).any():
         lacking = coding.tokenizer.id_to_token(int(corpus.ids[int((ids < 0).argmax())]))
-        raise RecipeError(f"{place}: its encoder has no word piece {lacking!r}; teachers need the student's word pieces")
+        raise RecipeError(f"{place}: its encoder has no word piece {lacking!r}; a teacher needs all of the student's")
     return Corpus(ids.astype(np.uint16), corpus.bounds)
 
 
@@ -273,7 +273,8 @@ def _start(config: DistilConfig, teachers: Sequence[Teacher]) -> network.Network
         return None
     if config.start == "average":
         first = config.teachers[0]
-        return network.average([network.load(each.place) for each in teachers if first in (each.place, each.place.parent)])
+        folds = [each.place for each in teachers if first in (each.place, each.place.parent)]
+        return network.average([network.load(place) for place in folds])
     try:
         return network.load(Path(config.start))
     except FileNotFoundError:

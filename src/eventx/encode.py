@@ -208,16 +208,17 @@ def viterbi(scores: Floats, transitions: Floats) -> list[int]:
     """
     if not len(scores):
         return []
-    barred = np.isinf(transitions)
+    barred = np.asarray(np.isinf(transitions))
     if transitions[~barred].any():
-        return _viterbi(scores, transitions, transitions[-1]).tolist()
+        return [int(tag) for tag in _viterbi(scores, transitions, transitions[-1])]
     best = scores.argmax(axis=1)
     misfits = np.flatnonzero(barred[np.concatenate(([-1], best[:-1])), best])
     if not len(misfits):
         return [int(tag) for tag in best]
-    free = ~barred.any(axis=0)
+    free = np.logical_not(barred.any(axis=0))
     mended = best.copy()
-    for at in misfits:
+    for misfit in misfits:
+        at = misfit
         while at < len(best) and barred[mended[at - 1] if at else -1, mended[at]]:
             mended[at] = np.where(free, scores[at], -np.inf).argmax()
             at += 1

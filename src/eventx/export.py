@@ -329,7 +329,8 @@ def _straighten(model: onnx.ModelProto) -> None:
     for node in graph.node:
         if node.op_type != "MultiHeadAttention":
             continue
-        for at, name in enumerate(node.input[:3]):
+        for at, given in enumerate(node.input[:3]):
+            name = given
             while made_by[name].op_type == "Reshape":
                 name = made_by[name].input[0]
             node.input[at] = name
