@@ -103,7 +103,7 @@ def test_a_student_learns_what_its_teachers_know(corpus, tiny_config, tmp_path, 
 @pytest.mark.slow
 def test_a_teacher_with_other_ids_and_windows_says_the_same(corpus, tiny_config, tmp_path):
     """The same network, its vocabulary renumbered: asked beside the first, it changes nothing."""
-    config = dataclasses.replace(tiny_config, window=600, epochs=1)
+    config = dataclasses.replace(tiny_config, window=512, epochs=1)
     articles, _ = train.articles_of(config, None)
     train.train(config, articles, (), tmp_path / "first")
     net = network.load(tmp_path / "first")

@@ -170,3 +170,8 @@ def test_a_model_is_calibrated_anew_without_its_network(tiny_folder, root, tmp_p
     assert quality.error_after < quality.error_before
     with pytest.raises(export.ExportError, match="does not fit"):
         export.recalibrate(tiny_folder, tmp_path / "none", held_out, window=20, overlap=40)
+
+
+def test_a_window_longer_than_the_encoder_reads_is_refused(tiny_config):
+    with pytest.raises(recipe.RecipeError, match="window is 513; this encoder reads at most 512 word pieces"):
+        train.new_network(dataclasses.replace(tiny_config, window=513))

@@ -170,7 +170,7 @@ def new_network(config: TrainConfig) -> network.Network:
     """Return the network that a recipe begins with: its encoder with heads drawn anew, or its base.
 
     Raises:
-        RecipeError: if encoder or base cannot be had, or do not fit each other.
+        RecipeError: if encoder or base cannot be had, or do not fit each other or the window.
     """
     weights = torch.full((len(tags(config.schema.types)),), config.event_weight)
     weights[0] = 1.0
@@ -185,6 +185,10 @@ def new_network(config: TrainConfig) -> network.Network:
         modality_weight=config.modality_weight,
         crf=config.crf,
     )
+    offset = getattr(net.encoder.embeddings, "padding_idx", -1) + 1  # RoBERTa and its kin count from beyond the padding
+    positions = getattr(net.encoder.config, "max_position_embeddings", config.window + offset) - offset
+    if config.window > positions:
+        raise RecipeError(f"window is {config.window}; this encoder reads at most {positions} word pieces at once")
     if config.base:
         try:
             network.begin_with(net, Path(config.base))

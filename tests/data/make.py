@@ -5,6 +5,7 @@
 writes `tests/data/encoder` and `tests/data/tiny`. Both are real in every part but their size.
 """
 
+import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -47,6 +48,9 @@ def make_model(folder: Path) -> None:
         train.train(config, articles, (), Path(place), report=print)
         shutil.rmtree(folder, ignore_errors=True)
         export.export(Path(place), folder, articles, name="tiny", calibrating=False, max_loss=0.05, report=print)
+    config = json.loads((folder / "config.json").read_text())
+    config["precision"] = [[0.5, 0.1], [0.9, 0.6]]  # made up, for tests of what asks for one: nothing is held out here
+    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
 
 
 if __name__ == "__main__":
