@@ -91,7 +91,7 @@ def plot(records: list[dict[str, Any]], place: Path) -> None:
     figure.savefig(place, metadata={"Date": None})
 
 
-def main() -> None:
+def main() -> None:  # noqa: PLR0915 - a script told in order
     """Run what is missing, print a table, draw the plot."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe", type=Path)
@@ -113,6 +113,16 @@ def main() -> None:
     records = [json.loads(line) for line in options.output.read_text().splitlines()] if options.output.is_file() else []
     done = {(record["order"], record["documents"]) for record in records}
     base = options.output.with_suffix("") / "start"
+    train.settle(
+        {
+            "recipe": config.to_dict(),
+            "labels": train.label_digest([*articles, *dev]),
+            "start": options.start,
+            "pool": options.pool,
+            "epochs": options.epochs,
+        },
+        base.parent / "settings.json",
+    )
     if not (base / "network.safetensors").is_file():
         train.train_member(dataclasses.replace(config, epochs=8), 1, own, (), base, checkpoints=False)
     before = read(base, config, dev)

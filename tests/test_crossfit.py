@@ -73,3 +73,5 @@ def test_the_seeds_are_read_by_networks_that_do_not_know_them(root, monkeypatch,
     assert len(learnt) == 10
     with pytest.raises(recipe.RecipeError, match="another recipe"):
         crossfit.of_recipe(config, None, keep=tmp_path, folds=4, seeds=2, jobs=1)
+    with pytest.raises(recipe.RecipeError, match="other labels"):  # as many networks, of other folds
+        crossfit.of_recipe(config, None, keep=tmp_path, folds=2, seeds=5, jobs=1)

@@ -92,6 +92,10 @@ def test_a_student_learns_what_its_teachers_know(corpus, tiny_config, tmp_path, 
     history = distil.distil(settings, articles, (), corpus, tmp_path / "student")
     assert history["teachers"] == 2
     assert not (tmp_path / "student" / "targets.npy").exists()
+    said = []
+    assert distil.distil(settings, articles, (), corpus, tmp_path / "student", report=said.append) == history
+    assert len(said) == 1
+    assert "finished already" in said[0]
     net = network.load(tmp_path / "student")
     found = [train.predict(net, train.coding_of(config), article.text) for article in articles]
     assert metrics.count([article.spans for article in articles], found).f1 > 0.9

@@ -13,6 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from eventx.cli import app
+from eventx.job import JobError, following
+from eventx.reading import Input
 from eventx.spans import Document
 
 DOCUMENTS = 40
@@ -170,3 +172,35 @@ def test_killing_it_loses_and_doubles_nothing(corpus, tmp_path, tiny_folder, run
     assert kills >= 2
     assert output.read_text() == (tmp_path / "whole.csv").read_text()
     assert not partial.exists()
+
+
+def test_a_job_killed_before_its_first_line_was_out_loses_nothing(run, corpus, tmp_path):
+    output = tmp_path / "out.jsonl"
+    (tmp_path / "out.jsonl.partial").write_bytes(b"")
+    assert run(corpus, "-o", output, "--resume").exit_code == 1  # two documents have no text
+    assert ids(output) == WANTED
+
+
+def test_documents_in_a_folder_never_take_each_others_files(run, tmp_path, seeds):
+    names = ["r", "r", "r-2", "R", "failures", "../x"]
+    lines = [{"id": name, "text": seeds[at % 5].read_text("utf-8")} for at, name in enumerate(names)]
+    (tmp_path / "in.jsonl").write_text(
+        "".join(json.dumps(line) + "\n" for line in [*lines, {"id": "none", "text": ""}])
+    )
+    output = tmp_path / "out"
+    output.mkdir()
+    assert run(tmp_path / "in.jsonl", "-o", output, "-f", "jsonl").exit_code == 1
+    made = sorted(output.glob("*.jsonl"))
+    assert output / "failures.jsonl" in made
+    assert sorted(ids(place)[0] for place in made if place.name != "failures.jsonl") == sorted(names)
+    before = {place: place.read_bytes() for place in made}
+    assert run(tmp_path / "in.jsonl", "-o", output, "-f", "jsonl", "--resume").exit_code == 0
+    assert before == {place: place.read_bytes() for place in sorted(output.glob("*.jsonl"))}
+
+
+def test_fewer_inputs_than_were_done_are_told():
+    items = [Input(str(at), str(at), "text") for at in range(3)]
+    with pytest.raises(JobError, match="there are fewer"):
+        list(following(items, 5, "4"))
+    assert [item.id for item in following(items, 2, "1")] == ["2"]
+    assert list(following([], 0, "")) == []

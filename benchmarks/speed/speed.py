@@ -7,8 +7,8 @@
 
 Each figure is a process of its own: it loads, tags one article to warm up, and is then timed over 1, 100, 10,000
 articles, for at most --seconds; rounds take the peers in turn, and the table gives medians. One core means one thread
-on one core, all cores what each peer does to use them. Words are what blanks part. Without --texts the articles are
-the seeds and the written ones, again and again.
+on one core, all cores what each peer does to use them. Words are what blanks part; peak memory is that of the largest
+process. Without --texts the articles are the seeds and the written ones, again and again.
 
 The ceiling is what ONNX Runtime's own 8-bit matrix product reaches on large matrices in this run, on as many cores; a
 share of it counts each word piece of an article once, and only the encoder's weight products (no attention, no
@@ -165,10 +165,7 @@ def operations_a_piece() -> float:
     shapes = {each.name: each.dims for each in graph.initializer}
     total = 0
     for node in graph.node:
-        facts = {each.name: each.i for each in node.attribute}
-        if node.op_type == "MatMulNBits":
-            total += 2 * facts["K"] * facts["N"]
-        elif node.op_type in ("MatMul", "Gemm", "FusedMatMul", "DynamicQuantizeMatMul", "MatMulIntegerToFloat"):
+        if node.op_type in ("MatMul", "Gemm", "FusedMatMul", "DynamicQuantizeMatMul", "MatMulIntegerToFloat"):
             rows, columns = shapes[node.input[1]]
             total += 2 * rows * columns
     return total / 1e9
@@ -185,11 +182,9 @@ def profile(articles: Sequence[str], count: int = 40) -> list[tuple[str, float]]
         folder = tagger.find(None)
         mine = eventx.load(threads=1)
         coding, config = mine._coding, mine.config
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
+        options = mine._session.get_session_options()
         options.enable_profiling = True
         options.profile_file_prefix = str(Path(place) / "profile")
-        options.log_severity_level = 3
         traced = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
         spent: dict[str, float] = {}
 
@@ -211,13 +206,11 @@ def profile(articles: Sequence[str], count: int = 40) -> list[tuple[str, float]]
                 "decode", lambda s=scores: encode.decode(s, config.types, config.modalities, config.transitions)
             )
             bounds = clock("sentences", lambda article=article: text.sentences(article))
-            if found and bounds:
-                clock(
-                    "cues",
-                    lambda a=article, b=bounds, f=found: [
-                        cue.find(a, (s.start, s.end), b[0], s.modality) for s, _ in f
-                    ],
-                )
+            around = [(s, b) for s, _ in found for b in bounds if b[0] <= s.start < b[1]]
+            clock(
+                "cues",
+                lambda a=article, around=around: [cue.find(a, (s.start, s.end), b, s.modality) for s, b in around],
+            )
             for ids in rows:
                 traced.run(None, {"ids": ids[None]})
         operators: dict[str, float] = {}
@@ -379,7 +372,8 @@ def tables(record: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield "| 8-bit matrix product | 1e9 operations/s | word pieces/s it would allow | eventx's share, end to end |"
     yield "|---|---|---|---|"
-    count = max(number for _, _, number in (key for key, _ in rows) if number <= 100)
+    sizes = [number for (_, _, number), _ in rows]
+    count = max([size for size in sizes if size <= 100] or sizes)
     for cores, reached in record["ceiling"]:
         most = reached / record["operations_a_piece"]
         speed = _speed(rows, "eventx", cores, count)
@@ -423,7 +417,7 @@ def main() -> None:
     parser.add_argument("--ceiling", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.ceiling:
-        print(json.dumps(ceiling(options.ceiling)))
+        print(json.dumps({"operations": ceiling(options.ceiling)}))
         return
     if options.child:
         peer, cores, count, seconds, folder = options.child
@@ -441,14 +435,20 @@ def main() -> None:
         make_peers(folder, options.peers)
         found: dict[tuple[str, int, int], list[dict[str, Any]]] = {}
         ceilings: dict[int, list[float]] = {cores: [] for cores in options.cores}
+        options.output.parent.mkdir(parents=True, exist_ok=True)
         for count in options.documents:
             for _ in range(options.rounds if count <= 100 else 1):
                 for cores in options.cores:
-                    ceilings[cores].append(float(child(["--ceiling", str(cores)], cores)))  # type: ignore[arg-type]
+                    reached = child(["--ceiling", str(cores)], cores)
+                    if "failed" in reached:
+                        sys.exit(f"the ceiling on {cores} cores: {reached['failed']}")
+                    ceilings[cores].append(reached["operations"])
                     for peer in options.peers:
                         arguments = ["--child", peer, str(cores), str(count), str(options.seconds), place]
                         result = child(arguments, cores)
                         found.setdefault((peer, cores, count), []).append(result)
+                        with options.output.with_suffix(".jsonl").open("a", encoding="utf-8") as lines:
+                            lines.write(json.dumps([peer, cores, count, result]) + "\n")
                         print(peer, cores, count, result, file=sys.stderr, flush=True)
         cold = cold_starts(folder, options.peers, options.rounds)
     record = {
@@ -463,7 +463,6 @@ def main() -> None:
         "cold": cold,
         "profile": profile(articles),
     }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     print("\n".join(tables(record)))
 

@@ -107,6 +107,10 @@ def crossfit(
         for number in numbers
     ]
     train.settle(dataclasses.replace(config, members=len(tasks)).to_dict(), keep / "run.json")
+    folds = json.dumps(sorted(fold_of.items())).encode()
+    train.settle(
+        {"labels": train.label_digest(articles), "folds": labels.digest(folds), "seeds": seeds}, keep / "folds.json"
+    )
     said: dict[str, list[WordScores]] = {article.id: [] for article in [*articles, *beside]}
     for done, (_, scores) in enumerate(parallel(_held_out, tasks, jobs), 1):
         for name, value in scores.items():

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -120,15 +121,21 @@ def distil(
     teachers = teachers_of(config)
     recipe = teachers[0].recipe
     started = time.monotonic()
+    start = _start(config, teachers)
     train.settle(
         {
             **config.to_dict(),
-            "networks": [labels.digest((each.place / "network.safetensors").read_bytes()) for each in teachers],
+            "networks": [_digest(each.place) for each in teachers],
+            "start_network": None if config.start in ("encoder", "average") else _digest(Path(config.start)),
             "labels": train.label_digest(articles),
             "corpus": labels.digest(corpus.ids.tobytes()),
         },
         run / "distil.json",
     )
+    if (run / "history.json").is_file():
+        report(f"{run}: finished already")
+        known: dict[str, Any] = json.loads((run / "history.json").read_text(encoding="utf-8"))
+        return known
     coding = train.coding_of(recipe)
     place = run / "targets.npy"
     if not place.is_file():
@@ -139,7 +146,6 @@ def distil(
         np.load(place, mmap_mode="r"),
         _hard(articles, recipe) * config.repeat,
     )
-    start = _start(config, teachers)
     net = _student(config, recipe, start)
     follow = train.Follow(recipe, net, coding, dev, report, epochs=config.epochs)
     trainer = _Trainer(
@@ -162,8 +168,6 @@ def distil(
         net = network.average([net.to("cpu"), cast(network.Network, start)], [1 - config.keep, config.keep])
     network.save(net, run)
     coding.tokenizer.save(str(run / "tokenizer.json"))
-    shutil.rmtree(run / "checkpoints", ignore_errors=True)
-    place.unlink()
     (run / "run.json").write_text(json.dumps(recipe.to_dict(), indent=1) + "\n", encoding="utf-8")
     history = {
         "config": recipe.to_dict(),
@@ -177,7 +181,14 @@ def distil(
         "seconds": round(time.monotonic() - started, 1),
     }
     (run / "history.json").write_text(json.dumps(history, indent=1) + "\n", encoding="utf-8")
+    shutil.rmtree(run / "checkpoints", ignore_errors=True)
+    place.unlink()
     return history
+
+
+def _digest(run: Path) -> str:
+    """Return the digest of a run's weights."""
+    return labels.digest((run / "network.safetensors").read_bytes())
 
 
 def teachers_of(config: DistilConfig) -> list[Teacher]:
@@ -235,7 +246,7 @@ def ask(
     for number, teacher in enumerate(teachers, 1):
         own = train.coding_of(teacher.recipe)
         views = list(_translated(corpus, coding, own, teacher.place).views(own))
-        order = sorted(range(len(views)), key=lambda at: len(views[at].ids))
+        order = sorted(range(len(views)), key=lambda at: -len(views[at].ids))
         net = network.load(teacher.place).to(device)
         at = 0
         while at < len(order):
@@ -249,7 +260,10 @@ def ask(
             for row, view in enumerate(chosen):
                 total[view.start : view.start + view.high - view.low] += said[row, view.low : view.high]
         report(f"teacher {number}/{len(teachers)} asked  {time.monotonic() - started:.0f} s")
-    np.save(place, total.astype(np.float16))
+    beside = place.with_name(f"{place.name}.writing")
+    with beside.open("wb") as file:
+        np.save(file, total.astype(np.float16))
+    os.replace(beside, place)
 
 
 def _translated(corpus: Corpus, coding: Coding, own: Coding, place: Path) -> Corpus:
@@ -276,9 +290,15 @@ def _start(config: DistilConfig, teachers: Sequence[Teacher]) -> network.Network
         folds = [each.place for each in teachers if first in (each.place, each.place.parent)]
         return network.average([network.load(place) for place in folds])
     try:
-        return network.load(Path(config.start))
+        start = network.load(Path(config.start))
     except FileNotFoundError:
         raise RecipeError(f"{config.start}: no trained network there to start from; name a finished run") from None
+    shape = network.load(teachers[0].place)
+    if (start.types, start.modalities) != (shape.types, shape.modalities):
+        raise RecipeError(f"{config.start}: its types are not those of {config.teachers[0]}; they must agree")
+    if {n: v.shape for n, v in start.state_dict().items()} != {n: v.shape for n, v in shape.state_dict().items()}:
+        raise RecipeError(f"{config.start}: made of another encoder than {config.teachers[0]}, whose recipe it follows")
+    return start
 
 
 def _hard(articles: Sequence[Article], recipe: TrainConfig) -> list[tuple[Ints, Targets]]:

@@ -1,11 +1,11 @@
 """A trained run -> model folders: fused float ONNX, then int8. Refuses to write an int8 model that reads worse.
 
 The graph takes one input, `ids` (batch, tokens), windows of equal length; it gives `tags` and `modalities`, both
-(batch, tokens, classes). Attention becomes ONNX Runtime's fused operator. Matrix products are in 8 bits: a scale a
-column of weights, one for all activations of a run, of which a few channels would take the most part; before the
-products that suffer from it, channels are brought closer together and the weights apart (SmoothQuant, Xiao et al.
-2023). Word embeddings are quantised a row at a time. Sums and normalisation stay apart: ONNX Runtime's operator for
-both together takes four times as long as the two on a CPU.
+(batch, tokens, classes). Attention becomes ONNX Runtime's fused operator. Matrix products are of activations in 8 bits
+and weights in 7, which any processor sums exactly: a scale a column of weights, one for all activations of a run, of
+which a few channels would take the most part; before the products that suffer from it, channels are brought closer
+together and the weights apart (SmoothQuant, Xiao et al. 2023). Word embeddings are quantised a row at a time. Sums and
+normalisation stay apart: ONNX Runtime's operator for both together takes four times as long as the two on a CPU.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,6 +46,8 @@ _SMOOTHING = 0.8
 """How much of the spread of activations moves into the weights, from 0 to 1."""
 _SMOOTHED = 48
 """Windows that tell the spread of activations."""
+_APART = 0.01
+"""How far a float graph's logits may be from the network's."""
 
 
 class ExportError(RuntimeError):
@@ -83,7 +86,8 @@ def export(
         report: called with a line at each step.
 
     Raises:
-        ExportError: if the run is unfinished, or int8 loses more than `max_loss`; then `out` is left as it was.
+        ExportError: if the run is unfinished, its encoder cannot be exported, or int8 loses more than `max_loss`; then
+            `out` is left as it was.
     """
     if not (run / "network.safetensors").is_file():
         raise ExportError(f"{run}: no trained network there; finish the run with eventx train")
@@ -116,10 +120,12 @@ def export(
     with tempfile.TemporaryDirectory() as place:
         fused = Path(place) / "float.onnx"
         to_onnx(net, fused)
+        windows = _windows(held_out, facts)
+        _agree(net, fused, windows[:4])
         _write_model(run / "float", fused.read_bytes(), tokenizer, replace(config, name=f"{name}-float"))
         report(f"float model written to {run / 'float'}")
         small = Path(place) / "int8.onnx"
-        quantise(fused, small, _windows(held_out, facts))
+        quantise(fused, small, windows)
         trial = Path(place) / "model"
         _write_model(trial, small.read_bytes(), tokenizer, config)
         report(f"comparing int8 with float on {len(held_out)} articles")
@@ -157,7 +163,7 @@ def recalibrate(
 
     Raises:
         ModelError: if there is no such model.
-        ExportError: if the overlap does not fit the window.
+        ExportError: if the overlap does not fit the window, or the window not the encoder.
     """
     config = load(model).config
     config = replace(
@@ -167,13 +173,18 @@ def recalibrate(
         calibration=dict.fromkeys(config.types, (1.0, 0.0)),
         thresholds=dict.fromkeys(config.types, 0.0),
     )
-    if not 0 <= config.overlap < config.window - 2:
+    if not 0 <= config.overlap < config.window - 2 - (config.lead + 1 if config.lead else 0):
         raise ExportError(f"an overlap of {config.overlap} does not fit windows of {config.window}; name others")
     graph, tokenizer = (model / "model.onnx").read_bytes(), (model / "tokenizer.json").read_bytes()
     gold = [article.spans for article in held_out]
     with tempfile.TemporaryDirectory() as place:
         _write_model(Path(place), graph, tokenizer, config)
-        spans = _spans(load(Path(place)), held_out)
+        tagger = load(Path(place))
+        try:
+            tagger.spans("word " * config.window)
+        except Exception as error:  # the runtime's own, of many kinds
+            raise ExportError(f"windows of {config.window} are longer than the model's encoder reads") from error
+        spans = _spans(tagger, held_out)
     f1 = count(gold, [[span for span, _ in found] for found in spans]).f1
     config, before, after = _calibrated(config, gold, spans, True)
     _write_model(out, graph, tokenizer, config)
@@ -283,6 +294,26 @@ def to_onnx(net: network.Network, place: Path) -> None:
     graph.save_model_to_file(str(place))
 
 
+def _agree(net: network.Network, place: Path, windows: Sequence[Ints]) -> None:
+    """Make sure that a float graph says what the network does.
+
+    Raises:
+        ExportError: if it cannot be run or says otherwise: the exporter knows encoders that attend as BERT does.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    kind = net.encoder.config.model_type  # type: ignore[union-attr]
+    try:
+        session = onnxruntime.InferenceSession(str(place), options, providers=["CPUExecutionProvider"])
+        said = [session.run(None, {"ids": ids[None]})[0][0] for ids in windows]
+    except Exception as error:  # the runtime's own, of many kinds
+        raise ExportError(f"an encoder of the kind {kind} cannot be exported: {str(error).splitlines()[0]}") from error
+    for (tags, _), graph in zip(network.runner(net)(list(windows)), said, strict=True):
+        apart = float(np.abs(np.asarray(graph) - tags).max())
+        if not apart < _APART:
+            raise ExportError(f"an encoder of the kind {kind} cannot be exported: its logits part by {apart:.2g}")
+
+
 def quantise(source: Path, target: Path, windows: Sequence[Ints]) -> None:
     """Write the int8 version of a float graph, with ONNX Runtime's own fusions already made.
 
@@ -305,7 +336,12 @@ def quantise(source: Path, target: Path, windows: Sequence[Ints]) -> None:
             from onnxruntime.quantization import QuantType, quantize_dynamic
 
             quantize_dynamic(
-                smooth, step, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8
+                smooth,
+                step,
+                op_types_to_quantize=["MatMul"],
+                per_channel=True,
+                weight_type=QuantType.QInt8,
+                reduce_range=True,  # processors without VNNI sum pairs of products in 16 bits, where 8 + 7 bits fit
             )
         finally:
             logging.disable(logging.NOTSET)
@@ -407,8 +443,8 @@ def _smooth(model: onnx.ModelProto, spread: Mapping[str, Floats]) -> None:
 def _windows(articles: Sequence[Article], facts: TrainConfig) -> list[Ints]:
     """Return windows of some articles, spread over all of them."""
     coding = train.coding_of(facts)
-    found = [ids for article in articles[:_SMOOTHED] for ids in window_ids(encode(article.text or "", coding), coding)]
-    return found[:: max(1, len(found) // _SMOOTHED)][:_SMOOTHED]
+    found = [ids for article in articles for ids in window_ids(encode(article.text or "", coding), coding)]
+    return [found[at] for at in sorted({int(at) for at in np.linspace(0, len(found) - 1, _SMOOTHED)})] if found else []
 
 
 def _attention(
@@ -462,11 +498,13 @@ def _write_model(folder: Path, graph: bytes, tokenizer: bytes, config: ModelConf
     """Write a model folder's three files."""
     folder.mkdir(parents=True, exist_ok=True)
     files = {"model.onnx": graph, "tokenizer.json": tokenizer}
-    for name, data in files.items():
-        (folder / name).write_bytes(data)
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     facts = replace(config, digests=digests).to_dict()
-    (folder / "config.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    files["config.json"] = (json.dumps(facts, indent=1) + "\n").encode()  # last, since it vouches for the others
+    for name, data in files.items():
+        (folder / f"{name}.writing").write_bytes(data)
+    for name in files:
+        os.replace(folder / f"{name}.writing", folder / name)
 
 
 def _spans(tagger: Tagger, articles: Sequence[Article]) -> list[list[tuple[Span, float]]]:

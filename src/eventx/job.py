@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -73,6 +74,7 @@ def tagged(
         return
     import multiprocessing
     from concurrent.futures import Future, ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
 
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(model,)) as pool:
@@ -86,6 +88,10 @@ def tagged(
                     return
                 first = waiting.popleft()
                 yield first if isinstance(first, Failure) else first.result()
+        except BrokenProcessPool:
+            raise JobError(
+                "a worker died, perhaps for want of memory; what is done is kept: --resume with fewer --workers"
+            ) from None
         finally:
             for each in waiting:
                 if not isinstance(each, Failure):
@@ -126,10 +132,11 @@ def run(
     if not force and not (resume and begun):
         if begun:
             raise JobError(f"{partial}: an unfinished job; go on with --resume, or begin anew with --force")
-        if output.is_file() or (output.is_dir() and any(output.iterdir()) and not resume):
+        if output.is_file() or (output.is_dir() and any(output.iterdir())):
             if resume:
                 return None
             raise JobError(f"{output}: is there already; --force overwrites it, or name another output")
+    _writer(format)
     with _Store(partial, facts, resume=resume and begun) as store:
         try:
             for result in results(store.count, store.last):
@@ -145,6 +152,14 @@ def run(
     return done
 
 
+def _writer(format: str) -> None:
+    """Make sure that what writes a format is there, before hours of work."""
+    if format == "parquet" and find_spec("pyarrow") is None:
+        raise JobError('writing Parquet needs pyarrow, which is not installed; type: pip install "eventx[tables]"')
+    if format == "spacy" and find_spec("spacy") is None:
+        raise JobError('writing DocBin needs spaCy, which is not installed; type: pip install "eventx[convert]"')
+
+
 def following(items: Iterable[Input | Failure], done: int, last: str) -> Iterator[Input | Failure]:
     """Yield the items behind those that are done.
 
@@ -152,11 +167,12 @@ def following(items: Iterable[Input | Failure], done: int, last: str) -> Iterato
         JobError: if the last of these is another one than it was: the inputs have changed.
     """
     source = iter(items)
-    for number, item in enumerate(islice(source, done), 1):
-        if number == done and item.source != last:
-            raise JobError(
-                f"the inputs have changed: document {done:,} was {last}, now {item.source}; begin with --force"
-            )
+    count, now = 0, ""
+    for item in islice(source, done):
+        count, now = count + 1, item.source
+    if (count, now) != (done, last):
+        there = now if count == done else "there are fewer"
+        raise JobError(f"the inputs have changed: document {done:,} was {last}, now {there}; begin with --force")
     yield from source
 
 
@@ -173,9 +189,12 @@ class _Store:
             self._file.truncate(end)
             self._file.seek(end)
         else:
+            end = 0
             place.parent.mkdir(parents=True, exist_ok=True)
             self._file = place.open("wb")
+        if not end:  # also where a job was killed before its first line was out
             self._file.write(first.encode())
+            self._file.flush()
 
     def __enter__(self) -> _Store:
         return self
@@ -304,11 +323,14 @@ def _count(partial: Path, failures: Path) -> Done:
 
 def _write_each(documents: Iterable[Document], folder: Path, format: str, with_text: bool) -> None:
     """Write a file a document into a folder, named by its id."""
-    taken: dict[str, int] = {}
+    taken = {"failures"}
+    counts: dict[str, int] = {}
     for document in documents:
-        name = re.sub(r"[^\w.-]+", "_", document.id).strip("._")[:120] or "document"
-        taken[name] = taken.get(name, 0) + 1
-        stem = f"{name}{f'-{taken[name]}' if taken[name] > 1 else ''}"
+        name = stem = re.sub(r"[^\w.-]+", "_", document.id).strip("._")[:120] or "document"
+        while stem.casefold() in taken:
+            counts[name] = counts.get(name, 1) + 1
+            stem = f"{name}-{counts[name]}"
+        taken.add(stem.casefold())
         if format == "brat":
             from eventx import brat
 
@@ -323,13 +345,9 @@ def _write_each(documents: Iterable[Document], folder: Path, format: str, with_t
 
 def _write_parquet(documents: Iterable[Document], place: Path) -> None:
     """Write a Parquet table of events, a row an event."""
-    try:
-        import pyarrow
-        import pyarrow.parquet as pq
-    except ModuleNotFoundError:
-        raise JobError(
-            'writing Parquet needs pyarrow, which is not installed; type: pip install "eventx[tables]"'
-        ) from None
+    import pyarrow
+    import pyarrow.parquet as pq
+
     kinds = {str: pyarrow.string(), int: pyarrow.int64(), float: pyarrow.float64()}
     schema = pyarrow.schema([(name, kinds[kind]) for name, kind in writing.COLUMNS.items()])
     rows = (row for document in documents for row in writing.rows(document))

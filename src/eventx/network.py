@@ -7,6 +7,7 @@ training and export may import this room.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -172,7 +173,9 @@ def save(network: Network, folder: Path) -> None:
     (folder / "encoder.json").write_text(network.encoder.config.to_json_string(), encoding="utf-8")  # type: ignore[union-attr, operator]
     facts = {"types": network.types, "modalities": network.modalities, "crf": network.crf is not None}
     (folder / "network.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    save_file(_weights(network), folder / "network.safetensors")
+    beside = folder / "network.safetensors.writing"  # that the file is there says that it is whole
+    save_file(_weights(network), beside)
+    os.replace(beside, folder / "network.safetensors")
 
 
 def load(folder: Path) -> Network:

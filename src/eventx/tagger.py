@@ -179,7 +179,7 @@ class Tagger:
         self._coding = coding
         self._session = session
         self._place = place
-        self._pool: tuple[int, ThreadPoolExecutor] | None = None
+        self._pools: dict[int, ThreadPoolExecutor] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the way to load the same model again: a network's session cannot be sent."""
@@ -297,7 +297,7 @@ class Tagger:
 
     def _run(self, windows: Sequence[Ints]) -> list[tuple[Floats, Floats]]:
         """Run the network, a window a thread."""
-        return list((map if self.threads == 1 or len(windows) == 1 else self._threads.map)(self._one, windows))
+        return list((map if self.threads == 1 else self._threads.map)(self._one, windows))
 
     def _one(self, window: Ints) -> tuple[Floats, Floats]:
         """Run the network on a window by itself: it depends on no neighbour, and no time goes into padding."""
@@ -307,9 +307,9 @@ class Tagger:
     @property
     def _threads(self) -> ThreadPoolExecutor:
         """The threads; new ones in a process that was forked, where the old ones are gone."""
-        if self._pool is None or self._pool[0] != os.getpid():
-            self._pool = os.getpid(), ThreadPoolExecutor(self.threads, thread_name_prefix="eventx-windows")
-        return self._pool[1]
+        if os.getpid() not in self._pools:  # of two threads that come first, one's idle pool goes unused
+            self._pools.setdefault(os.getpid(), ThreadPoolExecutor(self.threads, thread_name_prefix="eventx-windows"))
+        return self._pools[os.getpid()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ def train(
     Raises:
         RecipeError: if the encoder cannot be had, or `run` does not fit (it holds another run).
     """
-    _settle_run(config, run, resume)
+    _settle_run(config, articles, run, resume)
     started = time.monotonic()
     places = [run / f"member-{number}" for number in range(1, config.members + 1)] if config.members > 1 else [run]
     epochs = []
@@ -514,36 +514,34 @@ def settle(values: Mapping[str, Any], place: Path) -> None:
         RecipeError: if the run there was begun with something else.
     """
     wanted = json.loads(json.dumps(values))
-    if place.is_file():
-        known = json.loads(place.read_text(encoding="utf-8"))
-        # A key that came later is no difference where it is not used.
-        if not known.keys() <= wanted.keys() or any(
-            known.get(name) != value for name, value in wanted.items() if name in known or value is not None
-        ):
-            raise RecipeError(
-                f"{place.parent}: holds a run by another recipe ({place}); go on with that one, or name another folder"
-            )
+    if place.is_file() and json.loads(place.read_text(encoding="utf-8")) != wanted:
+        raise RecipeError(
+            f"{place.parent}: holds a run by another recipe or of other labels ({place}); go on with those, or name "
+            "another folder"
+        )
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
 
-def _settle_run(config: TrainConfig, run: Path, resume: bool) -> None:
-    """Write the run's configuration, or make sure that the one to resume is the same."""
-    place = run / "run.json"
+def _settle_run(config: TrainConfig, articles: Sequence[Article], run: Path, resume: bool) -> None:
+    """Write what a run does and learns from, or make sure that the one to resume does and learns from the same."""
+    place, learnt = run / "run.json", run / "labels.json"
+    digest = {"labels": label_digest(articles)}
     begun = [*run.glob("checkpoints/checkpoint-*"), *run.glob("member-*")]
     if resume:
         if not begun or not place.is_file():
             raise RecipeError(f"{run}: no checkpoint to resume from; train without --resume")
         settle(config.to_dict(), place)
+        settle(digest, learnt)
         return
     if begun and not (run / "history.json").is_file():
         raise RecipeError(f"{run}: holds an unfinished run; go on with --resume, or remove the folder")
     for member in run.glob("member-*"):
         shutil.rmtree(member)
-    (run / "history.json").unlink(missing_ok=True)
-    (run / "epochs.json").unlink(missing_ok=True)
-    place.unlink(missing_ok=True)
+    for name in ("history.json", "epochs.json", "network.safetensors", "run.json", "labels.json"):
+        (run / name).unlink(missing_ok=True)
     settle(config.to_dict(), place)
+    settle(digest, learnt)
 
 
 def device() -> torch.device:
