@@ -48,7 +48,7 @@ UnlabelledOption = Annotated[
     typer.Option(
         "--unlabelled",
         metavar="FILE",
-        help="JSON Lines with a `text` each, plain, .xz or .gz; may be given several times.",
+        help="JSON Lines with a `text` each, plain, .xz or .gz, or an .npz made of them; may be given several times.",
         show_default=False,
     ),
 ]

@@ -92,7 +92,7 @@ def pretrain(
 
 
 @app.command(
-    epilog="**Example**\n\n`eventx distil configs/distil.toml --unlabelled news.jsonl.xz --texts DIR` # teachers: a run"
+    epilog="**Example**\n\n`eventx distil configs/distil.toml --unlabelled news.jsonl.xz --texts DIR` # teachers: runs"
 )
 def distil(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file; see configs/.")],
@@ -103,7 +103,7 @@ def distil(
         typer.Option("--run", metavar="DIR", help="The run folder. Default: runs/ and the configuration's name."),
     ] = None,
 ) -> None:
-    """Distil the members of a run into one network, through unlabelled text, and export it; what was begun goes on."""
+    """Distil the networks of runs into one, through unlabelled text, and export it; what was begun goes on."""
     room, training = room_of("distil"), room_of("train")
     place = run or Path("runs") / config.stem
     with faults_told():
