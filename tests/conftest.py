@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import eventx
+from eventx import recipe
 
 ROOT = Path(__file__).parents[1]
 
@@ -32,3 +33,9 @@ def tiny(tiny_folder):
 @pytest.fixture(scope="session")
 def tagger():
     return eventx.load()
+
+
+@pytest.fixture
+def tiny_config(root):
+    """Return the recipe of the tiny model."""
+    return recipe.TrainConfig.read(root / "tests" / "data" / "tiny.toml")

@@ -15,11 +15,6 @@ from eventx import distil, metrics, network, pretrain, recipe, train, unlabelled
 
 
 @pytest.fixture
-def tiny_config(root):
-    return recipe.TrainConfig.read(root / "tests" / "data" / "tiny.toml")
-
-
-@pytest.fixture
 def corpus(root, seeds, tmp_path, tiny_config):
     lines = "".join(json.dumps({"text": path.read_text("utf-8")}) + "\n" for path in seeds)
     (tmp_path / "u.jsonl").write_text(lines)
@@ -102,6 +97,13 @@ def test_a_student_learns_what_its_teachers_know(corpus, tiny_config, tmp_path, 
     assert train.read_run(tmp_path / "student") == config
     with pytest.raises(recipe.RecipeError, match="another recipe"):
         distil.distil(dataclasses.replace(settings, epochs=31), articles, (), corpus, tmp_path / "student")
+    net.encoder.encoder.layer = net.encoder.encoder.layer[:1]
+    net.encoder.config.num_hidden_layers = 1
+    network.save(net, tmp_path / "shallow")
+    for place, what in (("nowhere", "no trained network there"), ("shallow", "made of another encoder")):
+        begun = dataclasses.replace(settings, start=str(tmp_path / place), keep=0.0)
+        with pytest.raises(recipe.RecipeError, match=what):
+            distil.distil(begun, articles, (), corpus, tmp_path / "other")
 
 
 @pytest.mark.slow

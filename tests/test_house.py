@@ -12,8 +12,8 @@ import eventx
 SOURCE = Path(eventx.__file__).parent
 FLOORS = [
     {"spans", "schema", "text", "recipe", "markup"},
-    {"labels", "split", "encode", "metrics", "reading", "writing", "network", "cue"},
-    {"notes", "tagger", "train", "baselines", "unlabelled", "groups", "plots", "curve", "inputs", "marks"},
+    {"labels", "split", "encode", "metrics", "reading", "writing", "network", "cue", "model"},
+    {"notes", "tagger", "train", "graph", "baselines", "unlabelled", "groups", "plots", "curve", "inputs", "marks"},
     {"calibrate", "export", "pretrain", "distil", "crossfit", "predictions", "doubts", "component"}
     | {"brat", "conll", "docbin", "doccano", "labelstudio", "prodigy", "spancsv", "xmi"},
     {"evaluate", "errors", "compare", "formats", "job", "reviewing"},
@@ -23,9 +23,13 @@ FLOORS = [
     {"cli"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-SAME_FLOOR = {("export", "calibrate"), ("network", "encode"), ("labels", "split"), ("recipe", "schema")} | {
-    ("spans", "markup")
-}
+SAME_FLOOR = {
+    ("export", "calibrate"),
+    ("network", "encode"),
+    ("model", "encode"),
+    ("labels", "split"),
+    ("recipe", "schema"),
+} | {("spans", "markup")}
 """The only imports that stay on a floor."""
 HEAVY = ("torch", "transformers", "datasets", "sklearn", "onnx")
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -13,9 +14,10 @@ import pytest
 from typer.testing import CliRunner
 
 from eventx.cli import app
-from eventx.job import JobError, following
+from eventx.job import JobError, following, tagged
 from eventx.reading import Input
 from eventx.spans import Document
+from eventx.tagger import load
 
 DOCUMENTS = 40
 
@@ -196,6 +198,17 @@ def test_documents_in_a_folder_never_take_each_others_files(run, tmp_path, seeds
     before = {place: place.read_bytes() for place in made}
     assert run(tmp_path / "in.jsonl", "-o", output, "-f", "jsonl", "--resume").exit_code == 0
     assert before == {place: place.read_bytes() for place in sorted(output.glob("*.jsonl"))}
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_is_told_in_a_line(tiny_folder):
+    items = (Input(str(at), str(at), "Troops stormed the town.") for at in range(500))
+    results = tagged(items, load(tiny_folder), model=str(tiny_folder), workers=2)
+    assert next(results).source == "0"
+    for worker in multiprocessing.active_children():
+        worker.kill()
+    with pytest.raises(JobError, match="--resume with fewer --workers"):
+        list(results)
 
 
 def test_fewer_inputs_than_were_done_are_told():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import eventx
 from eventx import ModelError
-from eventx.tagger import calibrated, shipped
+from eventx.model import calibrated, shipped
 from eventx.text import words
 
 SENTENCE = "Thousands of civilians fled the town after the air strikes."

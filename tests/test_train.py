@@ -15,11 +15,6 @@ from eventx import export, labels, metrics, network, recipe, train  # noqa: E402
 from eventx.encode import allowed  # noqa: E402
 
 
-@pytest.fixture
-def tiny_config(root):
-    return recipe.TrainConfig.read(root / "tests" / "data" / "tiny.toml")
-
-
 def test_news_needs_its_texts(root):
     with pytest.raises(labels.LabelError, match="--texts"):
         train.articles_of(recipe.TrainConfig.read(root / "configs" / "news.toml"), None)
@@ -170,6 +165,8 @@ def test_a_model_is_calibrated_anew_without_its_network(tiny_folder, root, tmp_p
     assert quality.error_after < quality.error_before
     with pytest.raises(export.ExportError, match="does not fit"):
         export.recalibrate(tiny_folder, tmp_path / "none", held_out, window=20, overlap=40)
+    with pytest.raises(export.ExportError, match="windows of 600 are longer"):
+        export.recalibrate(tiny_folder, tmp_path / "none", held_out, window=600)
 
 
 def test_a_window_longer_than_the_encoder_reads_is_refused(tiny_config):

@@ -184,10 +184,10 @@ def profile(articles: Sequence[str], count: int = 40) -> list[tuple[str, float]]
     import onnxruntime
 
     import eventx
-    from eventx import cue, encode, tagger, text
+    from eventx import cue, encode, model, text
 
     with tempfile.TemporaryDirectory() as place:
-        folder = tagger.find(None)
+        folder = model.find(None)
         mine = eventx.load(threads=1)
         coding, config = mine._coding, mine.config
         options = mine._session.get_session_options()

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from eventx.spans import Document, Event, Span
 
 if TYPE_CHECKING:
-    from eventx.tagger import ModelError, Tagger, load
+    from eventx.model import ModelError
+    from eventx.tagger import Tagger, load
 
     __version__: str
 
@@ -34,8 +35,12 @@ def __getattr__(name: str) -> Any:
             return version("eventx")
         except PackageNotFoundError:
             return "0+unknown"
-    if name in ("ModelError", "Tagger", "load"):
+    if name in ("Tagger", "load"):
         from eventx import tagger
 
         return getattr(tagger, name)
+    if name == "ModelError":
+        from eventx.model import ModelError
+
+        return ModelError
     raise AttributeError(f"module 'eventx' has no attribute {name!r}")

@@ -67,7 +67,8 @@ SPLIT = Path("labels/split.tsv")
 
 def load_model(model: str | None, threads: int = 0) -> Tagger:
     """Load a model or leave with its exit code."""
-    from eventx.tagger import ModelError, load
+    from eventx.model import ModelError
+    from eventx.tagger import load
 
     try:
         return load(model, threads=threads)

@@ -189,7 +189,7 @@ def show(files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Tex
 
 def _least_score(tagger: Tagger, min_score: float | None, min_precision: float | None) -> float:
     """Return the score that events need by the options of the command line."""
-    from eventx.tagger import ModelError
+    from eventx.model import ModelError
 
     try:
         wanted = 0.0 if min_precision is None else tagger.config.score_for(min_precision)

@@ -219,7 +219,7 @@ def _export(run: Path, output: Path, name: str, learnt: list[Any], dev: list[Any
 
 def _place_of(model: str) -> Path:
     """Return the folder of a model or a run."""
-    from eventx.tagger import ModelError, find
+    from eventx.model import ModelError, find
 
     if (Path(model) / "network.safetensors").is_file():
         return Path(model)
