@@ -4,8 +4,9 @@
 
 A model learns from --start documents of the recipe's train parts. It marks the others; a reviewer corrects the marks
 of some of them, which here means: their labels are taken, and the marks that differ are counted. The model then goes on
-from where it was (`base`) with its own documents and those. Dev says what it gained; a line a run is added to the
-output as it ends, and runs that stand there already are not repeated.
+from where it was (`base`) with its own documents and those. Dev, and --held-out documents of the train parts drawn by
+lot that no network here sees, say what it gained; a line a run is added to the output as it ends, and runs that stand
+there already are not repeated.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from eventx import encode, errors, metrics, network, train
+from eventx import encode, errors, metrics, network, split, train
 from eventx.encode import decode, gather, window_ids
 from eventx.labels import Article
 from eventx.predictions import Prediction
@@ -53,7 +54,7 @@ def corrections(articles: list[Article], said: list[Prediction]) -> int:
 
 
 def figures(articles: list[Article], said: list[Prediction], before: list[Prediction] | None) -> dict[str, Any]:
-    """Return the F1 of a model on dev, and how it compares with the one before."""
+    """Return the F1 of a model on held-out articles, and how it compares with the one before."""
     gold, now = [article.spans for article in articles], [each.spans for each in said]
     record: dict[str, Any] = {"f1": round(metrics.count(gold, now).f1, 4)}
     if before is not None:
@@ -85,7 +86,7 @@ def plot(records: list[dict[str, Any]], place: Path) -> None:
                 textcoords="offset points",
             )
     axes.set_xlabel("marks corrected (documents beside the points)")
-    axes.set_ylabel("exact F1 on dev")
+    axes.set_ylabel("exact F1 on held-out articles")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     figure.savefig(place, metadata={"Date": None})
@@ -100,6 +101,7 @@ def main() -> None:  # noqa: PLR0915 - a script told in order
     parser.add_argument("--sizes", type=int, nargs="*", default=[100, 300])
     parser.add_argument("--orders", nargs="*", default=["unsure", "random"])
     parser.add_argument("--pool", type=int, default=900)
+    parser.add_argument("--held-out", type=int, default=0, help="documents of the train parts to score on beside dev")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--output", type=Path, default=Path("runs/active.jsonl"))
     parser.add_argument("--plot", type=Path)
@@ -108,8 +110,12 @@ def main() -> None:  # noqa: PLR0915 - a script told in order
     articles, dev = train.articles_of(config, options.texts)
     news = [article for article in articles if article.file is None]
     order = np.random.default_rng(config.seed).permutation(len(news))
-    own = [news[at] for at in order[: options.start]]
-    pool = [news[at] for at in order[options.start : options.start + options.pool]]
+    kept = [news[at] for at in order[: options.held_out]]
+    groups = {name: entry.group for name, entry in split.read(config.split).items()}
+    apart = {groups[article.id] for article in kept}
+    rest = [news[at] for at in order[options.held_out :] if groups[news[at].id] not in apart]
+    own, pool = rest[: options.start], rest[options.start : options.start + options.pool]
+    held_out = [*dev, *kept]
     records = [json.loads(line) for line in options.output.read_text().splitlines()] if options.output.is_file() else []
     done = {(record["order"], record["documents"]) for record in records}
     base = options.output.with_suffix("") / "start"
@@ -119,13 +125,14 @@ def main() -> None:  # noqa: PLR0915 - a script told in order
             "labels": train.label_digest([*articles, *dev]),
             "start": options.start,
             "pool": options.pool,
+            "held_out": options.held_out,
             "epochs": options.epochs,
         },
         base.parent / "settings.json",
     )
     if not (base / "network.safetensors").is_file():
         train.train_member(dataclasses.replace(config, epochs=8), 1, own, (), base, checkpoints=False)
-    before = read(base, config, dev)
+    before = read(base, config, held_out)
 
     def keep(record: dict[str, Any]) -> None:
         records.append(record)
@@ -133,7 +140,7 @@ def main() -> None:  # noqa: PLR0915 - a script told in order
             lines.write(json.dumps(record) + "\n")
 
     if ("start", 0) not in done:
-        keep({"order": "start", "documents": 0, "corrected": 0, **figures(dev, before, None)})
+        keep({"order": "start", "documents": 0, "corrected": 0, **figures(held_out, before, None)})
     said = {each.id: each for each in read(base, config, pool)}
     queues = {"unsure": sorted(pool, key=lambda article: -doubt(article, said[article.id])), "random": pool}
     ranked = {name: queues[name] for name in options.orders}
@@ -146,18 +153,18 @@ def main() -> None:  # noqa: PLR0915 - a script told in order
             place = options.output.with_suffix("") / f"{name}-{size}"
             settings = dataclasses.replace(config, base=str(base), epochs=options.epochs, learning_rate=1.5e-4)
             train.train_member(settings, 1, [*own, *chosen], (), place, checkpoints=False)
-            now = read(place, config, dev)
+            now = read(place, config, held_out)
             keep(
                 {
                     "order": name,
                     "documents": size,
                     "corrected": corrections(chosen, [said[article.id] for article in chosen]),
-                    **figures(dev, now, before),
+                    **figures(held_out, now, before),
                     "seconds": round(time.monotonic() - started),
                 }
             )
             shutil.rmtree(place)
-    print("| order | documents | marks corrected | F1 on dev | gain (95% interval) | p |\n|---|---|---|---|---|---|")
+    print("| order | documents | marks corrected | F1 | gain (95% interval) | p |\n|---|---|---|---|---|---|")
     start = next(record for record in records if record["order"] == "start")
     for record in sorted(records, key=lambda each: (each["documents"], each["order"])):
         gain = f"{record['f1'] - start['f1']:+.3f}"

@@ -166,3 +166,11 @@ def test_teachers_must_be_a_finished_run(tiny_config, tmp_path):
     (tmp_path / "run.json").write_text(json.dumps(tiny_config.to_dict()))
     with pytest.raises(recipe.RecipeError, match="not a finished run"):
         distil.teachers_of(settings)
+
+
+def test_a_distilled_run_can_teach(tiny_config, tmp_path):
+    """It is one network, however many members its recipe, the teachers', asks for."""
+    (tmp_path / "run.json").write_text(json.dumps(dataclasses.replace(tiny_config, members=2).to_dict()))
+    (tmp_path / "network.safetensors").touch()
+    (teacher,) = distil.teachers_of(recipe.DistilConfig(teachers=(tmp_path,)))
+    assert (teacher.place, teacher.share) == (tmp_path, 1.0)

@@ -202,9 +202,10 @@ def teachers_of(config: DistilConfig) -> list[Teacher]:
     for run, weight in zip(config.teachers, weights, strict=True):
         recipe = train.read_run(run)
         places = sorted(place.parent for place in run.glob("member-*/network.safetensors"))
-        if not places and (run / "network.safetensors").is_file():
+        finished = (run / "network.safetensors").is_file()
+        if not places and finished:
             places = [run]
-        if len(places) < recipe.members:
+        if len(places) < recipe.members and not finished:
             raise RecipeError(f"{run}: not a finished run; train it first")
         if recipe.crf or recipe.pieces != "all":
             raise RecipeError(f'{run}: teachers need crf = false and pieces = "all"')
