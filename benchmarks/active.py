@@ -102,7 +102,7 @@ def main() -> None:  # noqa: PLR0915 - a script told in order
     parser.add_argument("--orders", nargs="*", default=["unsure", "random"])
     parser.add_argument("--pool", type=int, default=900)
     parser.add_argument("--held-out", type=int, default=0, help="documents of the train parts to score on beside dev")
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--output", type=Path, default=Path("runs/active.jsonl"))
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
