@@ -77,7 +77,7 @@ def main() -> None:
     options = parser.parse_args()
     tagger = eventx.load()
     now = {
-        "model": tagger.config.digests["model.onnx"],
+        "model": tagger.config.digest,
         "parts": {name: measure(articles, tagger) for name, articles in parts(options.texts).items()},
     }
     floor = json.loads(PLACE.read_text()) if PLACE.is_file() else {"model": "", "parts": {}}

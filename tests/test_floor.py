@@ -58,7 +58,7 @@ def test_the_seeds_hold_their_floor(floor, tagger):
 
     known = json.loads(floor.PLACE.read_text())
     now = {
-        "model": tagger.config.digests["model.onnx"],
+        "model": tagger.config.digest,
         "parts": {"seeds": floor.measure(floor.parts(None)["seeds"], tagger)},
     }
     assert floor.faults(known, now) == []

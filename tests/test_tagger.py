@@ -233,3 +233,14 @@ def test_a_dataset_gets_a_column_of_events(tiny, seeds):
     made = datasets.Dataset.from_dict({"body": texts}).map(tiny.mapper("body"), batched=True, batch_size=2)
     for text, events in zip(texts, made["events"], strict=True):
         assert [(e["start"], e["trigger"]) for e in events] == [(e.start, e.trigger) for e in tiny.tag(text).events]
+
+
+def test_a_name_tells_of_calibration_too(tiny, tiny_folder, tmp_path):
+    """The same network, cut or read otherwise, gives other events: it has another name."""
+    folder = shutil.copytree(tiny_folder, tmp_path / "model")
+    assert eventx.load(folder, threads=1).name == tiny.name
+    facts = json.loads((folder / "config.json").read_text())
+    for key, value in (("overlap", facts["overlap"] - 1), ("thresholds", {**facts["thresholds"], "flight": 0.99})):
+        (folder / "config.json").write_text(json.dumps({**facts, key: value}))
+        assert eventx.load(folder, threads=1).name.split("@")[0] == tiny.name.split("@")[0]
+        assert eventx.load(folder, threads=1).name != tiny.name

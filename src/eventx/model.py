@@ -100,6 +100,11 @@ class ModelConfig:
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{place}: not a model's configuration ({error!r}); restore the model's files") from None
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that the model is: its files, by their digests, and how they are read, calibrated and cut."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+
     def score_for(self, precision: float) -> float:
         """Return the score from which on held-out events were at least that precise.
 

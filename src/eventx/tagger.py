@@ -36,6 +36,9 @@ class Tagger:
         threads: how many windows the network reads at a time.
         place: the folder it was loaded from, by which other processes load it.
 
+    Attributes:
+        name: the model's name and the first digits of the digest of all that it is.
+
     >>> tagger = load()
     >>> [(event.type, event.trigger) for event in tagger.tag("Troops stormed the town; families fled.").events]
     [('offensive', 'stormed'), ('flight', 'fled')]
@@ -50,6 +53,7 @@ class Tagger:
         place: Path | None = None,
     ) -> None:
         self.config = config
+        self.name = f"{config.name}@{config.digest[:8]}"
         self.threads = threads
         self._coding = coding
         self._session = session
@@ -61,11 +65,6 @@ class Tagger:
         if self._place is None:
             raise TypeError("only a tagger that eventx.load made can be sent to another process")
         return _load_again, (self._place, self.threads)
-
-    @property
-    def name(self) -> str:
-        """The model's name and the first digits of its digest."""
-        return f"{self.config.name}@{self.config.digests['model.onnx'][:8]}"
 
     @property
     def cuts(self) -> bool:
