@@ -130,40 +130,37 @@ def main() -> None:  # noqa: PLR0915 - a script told in order
         },
         base.parent / "settings.json",
     )
-    if not (base / "network.safetensors").is_file():
-        train.train_member(dataclasses.replace(config, epochs=8), 1, own, (), base, checkpoints=False)
-    before = read(base, config, held_out)
+    todo = [(name, size) for size in options.sizes for name in options.orders if (name, size) not in done]
 
     def keep(record: dict[str, Any]) -> None:
         records.append(record)
         with options.output.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(record) + "\n")
 
-    if ("start", 0) not in done:
-        keep({"order": "start", "documents": 0, "corrected": 0, **figures(held_out, before, None)})
-    said = {each.id: each for each in read(base, config, pool)}
-    queues = {"unsure": sorted(pool, key=lambda article: -doubt(article, said[article.id])), "random": pool}
-    ranked = {name: queues[name] for name in options.orders}
-    for size in options.sizes:
-        for name, queue in ranked.items():
-            if (name, size) in done:
-                continue
-            chosen = queue[:size]
-            started = time.monotonic()
-            place = options.output.with_suffix("") / f"{name}-{size}"
-            settings = dataclasses.replace(config, base=str(base), epochs=options.epochs, learning_rate=1.5e-4)
-            train.train_member(settings, 1, [*own, *chosen], (), place, checkpoints=False)
-            now = read(place, config, held_out)
-            keep(
-                {
-                    "order": name,
-                    "documents": size,
-                    "corrected": corrections(chosen, [said[article.id] for article in chosen]),
-                    **figures(held_out, now, before),
-                    "seconds": round(time.monotonic() - started),
-                }
-            )
-            shutil.rmtree(place)
+    if todo or not records:
+        if not (base / "network.safetensors").is_file():
+            train.train_member(dataclasses.replace(config, epochs=8), 1, own, (), base, checkpoints=False)
+        before = read(base, config, held_out)
+        if not records:
+            keep({"order": "start", "documents": 0, "corrected": 0, **figures(held_out, before, None)})
+        said = {each.id: each for each in read(base, config, pool)}
+        queues = {"unsure": sorted(pool, key=lambda article: -doubt(article, said[article.id])), "random": pool}
+        settings = dataclasses.replace(config, base=str(base), epochs=options.epochs, learning_rate=1.5e-4)
+    for name, size in todo:
+        chosen = queues[name][:size]
+        started = time.monotonic()
+        place = options.output.with_suffix("") / f"{name}-{size}"
+        train.train_member(settings, 1, [*own, *chosen], (), place, checkpoints=False)
+        keep(
+            {
+                "order": name,
+                "documents": size,
+                "corrected": corrections(chosen, [said[article.id] for article in chosen]),
+                **figures(held_out, read(place, config, held_out), before),
+                "seconds": round(time.monotonic() - started),
+            }
+        )
+        shutil.rmtree(place)
     print("| order | documents | marks corrected | F1 | gain (95% interval) | p |\n|---|---|---|---|---|---|")
     start = next(record for record in records if record["order"] == "start")
     for record in sorted(records, key=lambda each: (each["documents"], each["order"])):
