@@ -142,6 +142,15 @@ def test_a_teacher_with_other_ids_and_windows_says_the_same(corpus, tiny_config,
     first = slice(0, 90)  # far from where the windows of the second end
     np.testing.assert_allclose(said[1][first], said[0][first], atol=0.1)
 
+    for windows in ((0,), (512,)):
+        settings = recipe.DistilConfig(teachers=(tmp_path / "second",), teacher_windows=windows)
+        distil.ask(distil.teachers_of(settings), corpus, coding, tmp_path / "said.npy", bf16=False)
+        np.testing.assert_allclose(np.load(tmp_path / "said.npy"), said[0 if windows[0] else 1], atol=2e-3)
+    assert distil.student_recipe(dataclasses.replace(settings, window=90)).window == 90
+    wide = dataclasses.replace(settings, teacher_windows=(5000,))
+    with pytest.raises(recipe.RecipeError, match="reads at most 511 word pieces"):
+        distil.ask(distil.teachers_of(wide), corpus, coding, tmp_path / "said.npy", bf16=False)
+
     vocabulary["model"]["vocab"]["!other"] = moved.pop("the")
     (other / "tokenizer.json").write_text(json.dumps(vocabulary))
     with pytest.raises(recipe.RecipeError, match="no word piece 'the'"):

@@ -57,6 +57,16 @@ def test_the_same_documents_are_drawn_from_either_form(tmp_path, coding, lines):
     one, two = (unlabelled.read([tmp_path / name], coding, documents=7, seed=3) for name in ("a.jsonl", "b.npz"))
     assert len(one) == len(two) == 7
     assert np.array_equal(one.ids, two.ids)
+    both = [tmp_path / "a.jsonl", tmp_path / "b.npz"]
+    assert [len(unlabelled.read(both, coding, documents=some)) for some in (7, [7], [7, 2], [0, 2], [])] == [
+        14,
+        14,
+        9,
+        17,
+        30,
+    ]
+    with pytest.raises(unlabelled.UnlabelledError, match="3 numbers for 2 files"):
+        unlabelled.read(both, coding, documents=[1, 2, 3])
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def distil(
             with other teachers, labels or text.
     """
     teachers = teachers_of(config)
-    recipe = teachers[0].recipe
+    recipe = student_recipe(config)
     started = time.monotonic()
     start = _start(config, teachers)
     train.settle(
@@ -199,8 +199,9 @@ def teachers_of(config: DistilConfig) -> list[Teacher]:
     """
     teachers = []
     weights = config.weights or tuple(1.0 for _ in config.teachers)
-    for run, weight in zip(config.teachers, weights, strict=True):
-        recipe = train.read_run(run)
+    windows = config.teacher_windows or tuple(0 for _ in config.teachers)
+    for run, weight, window in zip(config.teachers, weights, windows, strict=True):
+        recipe = _in_windows(train.read_run(run), window)
         places = sorted(place.parent for place in run.glob("member-*/network.safetensors"))
         finished = (run / "network.safetensors").is_file()
         if not places and finished:
@@ -213,6 +214,16 @@ def teachers_of(config: DistilConfig) -> list[Teacher]:
             raise RecipeError(f"{run}: its types are not those of {config.teachers[0]}; teachers must agree on them")
         teachers += [Teacher(place, recipe, weight / sum(weights) / len(places)) for place in places]
     return teachers
+
+
+def student_recipe(config: DistilConfig) -> TrainConfig:
+    """Return the recipe of the student's run: that of the first run of teachers, in the student's windows."""
+    return _in_windows(train.read_run(config.teachers[0]), config.window)
+
+
+def _in_windows(recipe: TrainConfig, window: int) -> TrainConfig:
+    """Return a recipe with windows of so many word pieces, its own for 0."""
+    return dataclasses.replace(recipe, window=window or recipe.window)
 
 
 def ask(
@@ -237,7 +248,7 @@ def ask(
         report: called with a line a teacher.
 
     Raises:
-        RecipeError: if a teacher's vocabulary lacks a piece of the corpus.
+        RecipeError: if a teacher's vocabulary lacks a piece of the corpus, or its encoder positions for its windows.
     """
     shape = network.load(teachers[0].place)
     width = len(tags(shape.types)) + len(shape.modalities)
@@ -249,6 +260,7 @@ def ask(
         views = list(_translated(corpus, coding, own, teacher.place).views(own))
         order = sorted(range(len(views)), key=lambda at: -len(views[at].ids))
         net = network.load(teacher.place).to(device)
+        train.check_window(net, own.window)
         at = 0
         while at < len(order):
             chosen = [views[each] for each in order[at : at + max(1, batch // len(views[order[at]].ids))]]

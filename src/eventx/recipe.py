@@ -214,7 +214,11 @@ class DistilConfig(_Recipe):
         teachers: run folders whose members teach; the first one's recipe is the student's: labels, split, encoder,
             windows. The encoders of others may be larger, with the same word pieces.
         weights: of each run of teachers in what they say together; equal ones if empty.
-        documents: how many documents of each unlabelled file to learn from, drawn by `seed`; 0 for all.
+        teacher_windows: the windows, in word pieces, in which each run of teachers is asked; 0, or none at all, for
+            those of its recipe. An encoder often reads better in longer windows than it learnt from.
+        window: the student's; 0 for that of the first run's recipe.
+        documents: how many documents to draw from each unlabelled file, by `seed`: a number a file, or one for each;
+            0, or none at all, for all of them.
         start: "average" begins with the mean of the weights of the first run's members, "encoder" with its encoder
             untrained; else a finished run to go on from.
         epochs, batch, learning_rate, warmup, weight_decay: as in `TrainConfig`; an epoch passes all windows once.
@@ -230,7 +234,9 @@ class DistilConfig(_Recipe):
 
     teachers: tuple[Path, ...]
     weights: tuple[float, ...] = ()
-    documents: int = 0
+    teacher_windows: tuple[int, ...] = ()
+    window: int = 0
+    documents: tuple[int, ...] = ()
     start: str = "average"
     epochs: int = 2
     batch: int = 32
@@ -253,6 +259,11 @@ class DistilConfig(_Recipe):
                 len(self.weights) in (0, len(self.teachers)) and all(weight > 0 for weight in self.weights),
                 "weights must be positive, one for each run of teachers",
             ),
+            (
+                len(self.teacher_windows) in (0, len(self.teachers)) and min((*self.teacher_windows, self.window)) >= 0,
+                "teacher_windows takes a window for each run of teachers, 0 for that of its recipe",
+            ),
+            (min(self.documents, default=0) >= 0, "documents must not be negative; 0 stands for all"),
             (0 <= self.keep < 1, f"keep is {self.keep}; it is a share from 0 to less than 1"),
             (self.start != "encoder" or not self.keep, 'keep needs weights to begin with; start is "encoder"'),
             (min(self.epochs, self.batch) > 0 and self.repeat >= 0, "epochs and batch must be positive"),
@@ -279,6 +290,7 @@ def _check_value(path: Path, key: str, value: Any, kind: str) -> None:
     numbers = isinstance(value, list) and all(
         isinstance(item, (int, float)) and not isinstance(item, bool) for item in value
     )
+    whole = numbers and all(isinstance(item, int) for item in value)
     fits = {
         "bool": isinstance(value, bool),
         "int": isinstance(value, int) and not isinstance(value, bool),
@@ -287,6 +299,7 @@ def _check_value(path: Path, key: str, value: Any, kind: str) -> None:
         "Path": isinstance(value, str),
         "Schema": isinstance(value, str),
         "tuple[float, ...]": numbers,
+        "tuple[int, ...]": whole,
     }.get(kind, strings)
     if not fits:
         names = {
@@ -296,6 +309,7 @@ def _check_value(path: Path, key: str, value: Any, kind: str) -> None:
             "bool": "true or false",
             "int": "a whole number",
             "tuple[float, ...]": "a list of numbers",
+            "tuple[int, ...]": "a list of whole numbers",
         }
         expected = names.get(kind, "a number" if kind == "float" else "a list of strings")
         raise RecipeError(f"{path}: {key} is {value!r}, expected {expected}")

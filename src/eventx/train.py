@@ -185,16 +185,25 @@ def new_network(config: TrainConfig) -> network.Network:
         modality_weight=config.modality_weight,
         crf=config.crf,
     )
-    offset = getattr(net.encoder.embeddings, "padding_idx", -1) + 1  # RoBERTa and its kin count from beyond the padding
-    positions = getattr(net.encoder.config, "max_position_embeddings", config.window + offset) - offset
-    if config.window > positions:
-        raise RecipeError(f"window is {config.window}; this encoder reads at most {positions} word pieces at once")
+    check_window(net, config.window)
     if config.base:
         try:
             network.begin_with(net, Path(config.base))
         except network.BaseError as error:
             raise RecipeError(str(error)) from None
     return net
+
+
+def check_window(net: network.Network, window: int) -> None:
+    """Refuse windows of more word pieces than an encoder has positions for.
+
+    Raises:
+        RecipeError: if it has fewer.
+    """
+    offset = getattr(net.encoder.embeddings, "padding_idx", -1) + 1  # RoBERTa and its kin count from beyond the padding
+    positions = getattr(net.encoder.config, "max_position_embeddings", window + offset) - offset
+    if window > positions:
+        raise RecipeError(f"window is {window}; this encoder reads at most {positions} word pieces at once")
 
 
 def predict(net: network.Network, coding: Coding, text: str, *, bf16: bool = False) -> list[Span]:

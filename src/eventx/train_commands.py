@@ -109,7 +109,7 @@ def distil(
     with faults_told():
         settings = room_of("recipe").DistilConfig.read(config)
         teachers = room.teachers_of(settings)
-        taught = teachers[0].recipe
+        taught = room.student_recipe(settings)
         learnt, dev = training.articles_of(taught, folder_of(texts))
         corpus = room_of("unlabelled").read(
             unlabelled, training.coding_of(taught), documents=settings.documents, seed=settings.seed

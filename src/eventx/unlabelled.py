@@ -80,24 +80,30 @@ class Corpus:
         np.savez_compressed(place, ids=self.ids, bounds=self.bounds)
 
 
-def read(paths: Sequence[Path], coding: Coding, *, documents: int = 0, seed: int = 0) -> Corpus:
+def read(paths: Sequence[Path], coding: Coding, *, documents: int | Sequence[int] = 0, seed: int = 0) -> Corpus:
     """Read files of unlabelled text.
 
     Args:
         paths: JSON Lines with a `text` a line, plain or `.xz` or `.gz`, or what `Corpus.save` wrote (`.npz`).
         coding: whose tokenizer to use.
-        documents: how many to draw from each file; 0 for all.
+        documents: how many to draw from each file, one number for each of them or a number a file; 0 for all.
         seed: of the draw.
 
     Raises:
-        UnlabelledError: if a file is missing or of another kind, a line holds no text, or the vocabulary has more than
-            65,536 pieces.
+        UnlabelledError: if a file is missing or of another kind, a line holds no text, there are more or fewer numbers
+            than files, or the vocabulary has more than 65,536 pieces.
     """
     if not paths:
         raise UnlabelledError("no unlabelled text is named; give JSON Lines with --unlabelled FILE")
     if coding.tokenizer.get_vocab_size() > 1 << 16:
         raise UnlabelledError("unlabelled text needs a vocabulary of at most 65,536 pieces; use another encoder")
-    parts = [_some(path, coding, documents, seed) for path in paths]
+    counts = [documents] if isinstance(documents, int) else list(documents) or [0]
+    if len(counts) not in (1, len(paths)):
+        raise UnlabelledError(
+            f"documents holds {len(counts)} numbers for {len(paths)} files; give one number, or one a file"
+        )
+    counts = counts if len(counts) == len(paths) else counts * len(paths)
+    parts = [_some(path, coding, count, seed) for path, count in zip(paths, counts, strict=True)]
     sizes = np.concatenate([np.diff(part.bounds) for part in parts])
     return Corpus(np.concatenate([part.ids for part in parts]), np.concatenate(([0], np.cumsum(sizes))))
 
