@@ -19,8 +19,11 @@ from eventx.text import words
 FOLD = "fold-"
 """A split named `fold-K` is the K-th cross-validation fold."""
 PARTS = ("train", "dev", "fresh", "test", "written")
-"""The other parts of a split. `fresh` is held out like `dev`, read later, to choose between models that were made by then; `written`
-holds articles made up for training, which no score of news counts."""
+"""The other parts of a split.
+
+`fresh` is held out like `dev`: read later, to choose between models that were made by then. `written` holds articles
+made up for training, which no score of news counts.
+"""
 _NEAR_DUPLICATE = 0.15
 _SHINGLE = 5
 
