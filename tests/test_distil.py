@@ -155,7 +155,7 @@ def test_a_teacher_with_other_ids_and_windows_says_the_same(corpus, tiny_config,
     assert np.abs(asked[1] - said[1]).max() > 0.01
     assert distil.student_recipe(dataclasses.replace(settings, window=400)).window == 400
     wide = dataclasses.replace(settings, teacher_windows=(5000,))
-    with pytest.raises(recipe.RecipeError, match="reads at most 511 word pieces"):
+    with pytest.raises(recipe.RecipeError, match="reads at most 512 word pieces"):
         distil.ask(distil.teachers_of(wide), corpus, coding, tmp_path / "said.npy", bf16=False)
 
     vocabulary["model"]["vocab"]["!other"] = moved.pop("the")
