@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from eventx import encode, errors, metrics, network, split, train
+from eventx import encode, errors, metrics, network, runs, split, train
 from eventx.encode import decode, gather, window_ids
 from eventx.labels import Article
 from eventx.predictions import Prediction
@@ -119,10 +119,10 @@ def main() -> None:  # noqa: PLR0915 - a script told in order
     records = [json.loads(line) for line in options.output.read_text().splitlines()] if options.output.is_file() else []
     done = {(record["order"], record["documents"]) for record in records}
     base = options.output.with_suffix("") / "start"
-    train.settle(
+    runs.settle(
         {
             "recipe": config.to_dict(),
-            "labels": train.label_digest([*articles, *dev]),
+            "labels": runs.label_digest([*articles, *dev]),
             "start": options.start,
             "pool": options.pool,
             "held_out": options.held_out,

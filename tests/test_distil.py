@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.filterwarnings("ignore:::torch", "ignore:::copyreg", "ignore:::onnx", "ignore::FutureWarning")
 
-from eventx import distil, metrics, network, pretrain, recipe, train, unlabelled  # noqa: E402
+from eventx import distil, metrics, network, pretrain, recipe, runs, train, unlabelled  # noqa: E402
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_a_student_learns_what_its_teachers_know(corpus, tiny_config, tmp_path, 
     net = network.load(tmp_path / "student")
     found = [train.predict(net, train.coding_of(config), article.text) for article in articles]
     assert metrics.count([article.spans for article in articles], found).f1 > 0.9
-    assert train.read_run(tmp_path / "student") == config
+    assert runs.read_run(tmp_path / "student") == config
     with pytest.raises(recipe.RecipeError, match="another recipe"):
         distil.distil(dataclasses.replace(settings, epochs=31), articles, (), corpus, tmp_path / "student")
     net.encoder.encoder.layer = net.encoder.encoder.layer[:1]
@@ -132,8 +132,8 @@ def test_a_teacher_with_other_ids_and_windows_says_the_same(corpus, tiny_config,
     )
     coding = train.coding_of(config)
     said = []
-    for runs in (("first",), ("second",), ("first", "second")):
-        settings = recipe.DistilConfig(teachers=tuple(tmp_path / name for name in runs))
+    for names in (("first",), ("second",), ("first", "second")):
+        settings = recipe.DistilConfig(teachers=tuple(tmp_path / name for name in names))
         distil.ask(distil.teachers_of(settings), corpus, coding, tmp_path / "said.npy", bf16=False)
         said.append(np.load(tmp_path / "said.npy").astype(float))
     assert said[0].shape == (len(corpus.ids), 14)

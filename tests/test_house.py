@@ -12,7 +12,7 @@ import eventx
 SOURCE = Path(eventx.__file__).parent
 FLOORS = [
     {"spans", "schema", "text", "recipe", "markup"},
-    {"labels", "split", "encode", "metrics", "reading", "writing", "network", "cue", "model"},
+    {"labels", "split", "encode", "metrics", "reading", "writing", "network", "cue", "model", "runs"},
     {"notes", "tagger", "train", "graph", "baselines", "unlabelled", "groups", "plots", "curve", "inputs", "marks"},
     {"calibrate", "export", "pretrain", "distil", "crossfit", "predictions", "doubts", "component"}
     | {"brat", "conll", "docbin", "doccano", "labelstudio", "prodigy", "spancsv", "xmi"},
@@ -28,6 +28,7 @@ SAME_FLOOR = {
     ("network", "encode"),
     ("model", "encode"),
     ("labels", "split"),
+    ("runs", "labels"),
     ("recipe", "schema"),
 } | {("spans", "markup")}
 """The only imports that stay on a floor."""

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:::torch", "ignore:::copyreg", "i
 from safetensors.torch import load_file  # noqa: E402
 
 import eventx  # noqa: E402
-from eventx import export, labels, metrics, network, recipe, train  # noqa: E402
+from eventx import export, labels, metrics, network, recipe, runs, train  # noqa: E402
 from eventx.encode import allowed  # noqa: E402
 
 
@@ -94,7 +94,7 @@ def test_torch_and_onnx_mark_the_same_spans(tiny_config, tmp_path, changes):
     by_int8 = [[event.span for event in small.tag(article.text).events] for article in articles]
     assert by_onnx == by_torch
     assert metrics.count(by_torch, by_int8).f1 > 0.95
-    again = train.read_run(run)
+    again = runs.read_run(run)
     assert again == config
 
 
@@ -132,7 +132,7 @@ def test_training_goes_on_from_an_exported_model(tiny_config, finished, tmp_path
         wanted = {(span.start, span.end, span.label) for span, _ in tagger.spans(article.text)}
         assert len(found & wanted) >= 0.9 * len(found | wanted)
     train.train(dataclasses.replace(config, epochs=1), articles, (), tmp_path / "run")
-    assert train.read_run(tmp_path / "run").base == config.base
+    assert runs.read_run(tmp_path / "run").base == config.base
     again = train.new_network(dataclasses.replace(config, base=str(tmp_path / "run")))
     kept = network.load(tmp_path / "run").state_dict()
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in kept.items() if "loss" not in name)

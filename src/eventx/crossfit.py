@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from eventx import labels, network, train
+from eventx import labels, network, runs, train
 from eventx import split as splits
 from eventx.encode import WordScores, decode, encode
 from eventx.labels import Article
@@ -106,10 +106,10 @@ def crossfit(
         for seed in range(seeds)
         for number in numbers
     ]
-    train.settle(dataclasses.replace(config, members=len(tasks)).to_dict(), keep / "run.json")
+    runs.settle(dataclasses.replace(config, members=len(tasks)).to_dict(), keep / "run.json")
     folds = json.dumps(sorted(fold_of.items())).encode()
-    train.settle(
-        {"labels": train.label_digest(articles), "folds": labels.digest(folds), "seeds": seeds}, keep / "folds.json"
+    runs.settle(
+        {"labels": runs.label_digest(articles), "folds": labels.digest(folds), "seeds": seeds}, keep / "folds.json"
     )
     said: dict[str, list[WordScores]] = {article.id: [] for article in [*articles, *beside]}
     for done, (_, scores) in enumerate(parallel(_held_out, tasks, jobs), 1):

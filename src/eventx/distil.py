@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import Trainer, set_seed
 
-from eventx import labels, network, train
+from eventx import labels, network, runs, train
 from eventx.encode import Coding, Ints
 from eventx.labels import Article
 from eventx.recipe import DistilConfig, RecipeError, TrainConfig
@@ -122,12 +122,12 @@ def distil(
     recipe = student_recipe(config)
     started = time.monotonic()
     start = _start(config, teachers)
-    train.settle(
+    runs.settle(
         {
             **config.to_dict(),
             "networks": [_digest(each.place) for each in teachers],
             "start_network": None if config.start in ("encoder", "average") else _digest(Path(config.start)),
-            "labels": train.label_digest(articles),
+            "labels": runs.label_digest(articles),
             "corpus": labels.digest(corpus.ids.tobytes()),
         },
         run / "distil.json",
@@ -163,7 +163,7 @@ def distil(
         callbacks=[follow],
     )
     train.quiet(trainer)
-    trainer.train(resume_from_checkpoint=train.last_checkpoint(run))
+    trainer.train(resume_from_checkpoint=runs.last_checkpoint(run))
     if config.keep:
         net = network.average([net.to("cpu"), cast(network.Network, start)], [1 - config.keep, config.keep])
     network.save(net, run)
@@ -176,7 +176,7 @@ def distil(
         "train_documents": len(articles),
         "unlabelled_documents": len(corpus),
         "unlabelled_tokens": int(corpus.bounds[-1]),
-        "label_digest": train.label_digest(articles),
+        "label_digest": runs.label_digest(articles),
         "members": [follow.epochs_of(trainer.state.log_history)],
         "seconds": round(time.monotonic() - started, 1),
     }
@@ -201,7 +201,7 @@ def teachers_of(config: DistilConfig) -> list[Teacher]:
     weights = config.weights or tuple(1.0 for _ in config.teachers)
     windows = config.teacher_windows or tuple(0 for _ in config.teachers)
     for run, weight, window in zip(config.teachers, weights, windows, strict=True):
-        recipe = _in_windows(train.read_run(run), window)
+        recipe = _in_windows(runs.read_run(run), window)
         places = sorted(place.parent for place in run.glob("member-*/network.safetensors"))
         finished = (run / "network.safetensors").is_file()
         if not places and finished:
@@ -210,7 +210,7 @@ def teachers_of(config: DistilConfig) -> list[Teacher]:
             raise RecipeError(f"{run}: not a finished run; train it first")
         if recipe.crf or recipe.pieces != "all":
             raise RecipeError(f'{run}: teachers need crf = false and pieces = "all"')
-        if recipe.schema != train.read_run(config.teachers[0]).schema:
+        if recipe.schema != runs.read_run(config.teachers[0]).schema:
             raise RecipeError(f"{run}: its types are not those of {config.teachers[0]}; teachers must agree on them")
         teachers += [Teacher(place, recipe, weight / sum(weights) / len(places)) for place in places]
     return teachers
@@ -218,7 +218,7 @@ def teachers_of(config: DistilConfig) -> list[Teacher]:
 
 def student_recipe(config: DistilConfig) -> TrainConfig:
     """Return the recipe of the student's run: that of the first run of teachers, in the student's windows."""
-    return _in_windows(train.read_run(config.teachers[0]), config.window)
+    return _in_windows(runs.read_run(config.teachers[0]), config.window)
 
 
 def _in_windows(recipe: TrainConfig, window: int) -> TrainConfig:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from eventx import calibrate, network, train
+from eventx import calibrate, network, runs, train
 from eventx.encode import Ints, WordScores, decode, encode, window_ids
 from eventx.graph import agree, quantise, to_onnx
 from eventx.labels import Article
@@ -65,7 +65,7 @@ def export(
     """
     if not (run / "network.safetensors").is_file():
         raise ExportError(f"{run}: no trained network there; finish the run with eventx train")
-    facts = train.read_run(run)
+    facts = runs.read_run(run)
     net = network.load(run)
     if tuple(net.types) != facts.schema.types:
         raise ExportError(

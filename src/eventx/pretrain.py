@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 from transformers import AutoConfig, AutoModel, Trainer, TrainerCallback, set_seed
 from transformers.utils import logging
 
-from eventx import train
+from eventx import runs, train
 from eventx.encode import Coding, Ints
 from eventx.network import IGNORE, attention
 from eventx.recipe import PretrainConfig, RecipeError
@@ -123,12 +123,12 @@ def pretrain(
     Raises:
         RecipeError: if the encoder cannot be had, there is no checkpoint to resume from, or `out` holds another run.
     """
-    checkpoint = train.last_checkpoint(out)
+    checkpoint = runs.last_checkpoint(out)
     if resume and checkpoint is None:
         raise RecipeError(f"{out}: no checkpoint to resume from; pre-train without --resume")
     if checkpoint is not None and not resume:
         raise RecipeError(f"{out}: holds an unfinished run; go on with --resume, or remove the folder")
-    train.settle(config.to_dict(), out / "pretrain.json")
+    runs.settle(config.to_dict(), out / "pretrain.json")
     started = time.monotonic()
     set_seed(config.seed)
     coding = coding_of(config)

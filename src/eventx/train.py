@@ -25,28 +25,15 @@ from tokenizers import Tokenizer
 from torch import nn
 from transformers import AutoTokenizer, Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
-from transformers.trainer_utils import get_last_checkpoint
 
 from eventx import labels, network
 from eventx.encode import Coding, Encoded, WordScores, before, decode, encode, gather, window_ids
 from eventx.labels import Article
 from eventx.metrics import count
 from eventx.recipe import ENCODER_PACKAGE, DistilConfig, PretrainConfig, RecipeError, TrainConfig
+from eventx.runs import label_digest, last_checkpoint, settle_training
 from eventx.schema import MODALITIES, tags
 from eventx.spans import Span, spans_to_bio
-
-
-def read_run(run: Path) -> TrainConfig:
-    """Return the configuration of a run folder.
-
-    Raises:
-        RecipeError: if the folder holds no run.
-    """
-    try:
-        values = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    except OSError:
-        raise RecipeError(f"{run}: no run there (no run.json); name a folder that eventx train wrote") from None
-    return TrainConfig.from_dict(values)
 
 
 def articles_of(config: TrainConfig, texts: Path | None) -> tuple[list[Article], list[Article]]:
@@ -85,7 +72,7 @@ def train(
     Raises:
         RecipeError: if the encoder cannot be had, or `run` does not fit (it holds another run).
     """
-    _settle_run(config, articles, run, resume)
+    settle_training(config, articles, run, resume)
     started = time.monotonic()
     places = [run / f"member-{number}" for number in range(1, config.members + 1)] if config.members > 1 else [run]
     epochs = []
@@ -254,12 +241,6 @@ def coding_for(encoder: str, *, window: int, overlap: int, pieces: str = "all", 
     else:
         tokenizer = AutoTokenizer.from_pretrained(encoder, use_fast=True).backend_tokenizer
     return Coding.of(tokenizer, window=window, overlap=overlap, pieces=pieces, lead=lead)
-
-
-def label_digest(articles: Iterable[Article]) -> str:
-    """Return a digest of labels and texts, whatever the order of the documents."""
-    lines = sorted(json.dumps(article.to_dict(), sort_keys=True) for article in articles)
-    return labels.digest("\n".join(lines).encode())
 
 
 class _Trainer(Trainer):
@@ -505,52 +486,6 @@ def _layer(name: str) -> int | None:
     """Return the number of the encoder layer that a parameter belongs to, if to one."""
     found = re.search(r"\.layers?\.(\d+)\.", name)
     return int(found.group(1)) if found else None
-
-
-def last_checkpoint(run: Path) -> str | None:
-    """Return the folder of a run's last checkpoint, if there is one."""
-    place = run / "checkpoints"
-    if not place.is_dir():
-        return None
-    found: str | None = get_last_checkpoint(str(place))  # type: ignore[no-untyped-call]
-    return found
-
-
-def settle(values: Mapping[str, Any], place: Path) -> None:
-    """Write what decides a run, or make sure that what stands there is the same: only then can the run go on.
-
-    Raises:
-        RecipeError: if the run there was begun with something else.
-    """
-    wanted = json.loads(json.dumps(values))
-    if place.is_file() and json.loads(place.read_text(encoding="utf-8")) != wanted:
-        raise RecipeError(
-            f"{place.parent}: holds a run by another recipe or of other labels ({place}); go on with those, or name "
-            "another folder"
-        )
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-
-
-def _settle_run(config: TrainConfig, articles: Sequence[Article], run: Path, resume: bool) -> None:
-    """Write what a run does and learns from, or make sure that the one to resume does and learns from the same."""
-    place, learnt = run / "run.json", run / "labels.json"
-    digest = {"labels": label_digest(articles)}
-    begun = [*run.glob("checkpoints/checkpoint-*"), *run.glob("member-*")]
-    if resume:
-        if not begun or not place.is_file():
-            raise RecipeError(f"{run}: no checkpoint to resume from; train without --resume")
-        settle(config.to_dict(), place)
-        settle(digest, learnt)
-        return
-    if begun and not (run / "history.json").is_file():
-        raise RecipeError(f"{run}: holds an unfinished run; go on with --resume, or remove the folder")
-    for member in run.glob("member-*"):
-        shutil.rmtree(member)
-    for name in ("history.json", "epochs.json", "network.safetensors", "run.json", "labels.json"):
-        (run / name).unlink(missing_ok=True)
-    settle(config.to_dict(), place)
-    settle(digest, learnt)
 
 
 def device() -> torch.device:

@@ -171,7 +171,7 @@ def export(
     """Turn a trained run into an int8 model, calibrated on its dev part; refuse if int8 reads worse than float."""
     room = room_of("train")
     with faults_told():
-        settings = room.read_run(run)
+        settings = room_of("runs").read_run(run)
         learnt, dev = room.articles_of(settings, folder_of(texts))
         _export(run, output, name or output.name, learnt, dev)
 
