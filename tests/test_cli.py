@@ -164,6 +164,26 @@ def test_version(run):
     assert run("--version").stdout.strip() == f"eventx {__version__}"
 
 
+def test_calibration_on_two_parts_is_on_the_documents_of_both(run, root, tiny_folder, tmp_path, monkeypatch):
+    export = pytest.importorskip("eventx.export", exc_type=ImportError)
+    given = []
+
+    def record(model, out, held_out, **others):
+        given.append([article.id for article in held_out])
+        return export.Quality(0.5, 0.5, 0.2, 0.1)
+
+    monkeypatch.setattr(export, "recalibrate", record)
+    files = [word for name in ("seeds", "written") for word in ("--labels", root / "labels" / f"{name}.jsonl")]
+    common = ["calibrate", tiny_folder, "-o", tmp_path / "model", *files, "--split", root / "labels" / "split.tsv"]
+    for parts in (("written",), ("fold-1",), ("written", "fold-1", "written")):
+        result = run(*common, *[word for part in parts for word in ("--part", part)])
+        assert result.exit_code == 0, result.output
+        assert ("has learnt from the part 'fold-1'" in result.stderr) == ("fold-1" in parts)
+        assert "'written'" not in result.stderr
+    assert (len(given[0]), len(given[1])) == (200, 1)
+    assert given[2] == given[0] + given[1]
+
+
 def test_check_of_the_committed_labels(run, root, monkeypatch):
     monkeypatch.chdir(root)
     result = run("check")

@@ -12,7 +12,6 @@ from eventx.command import (
     NO_MODEL,
     SPLIT,
     LabelsOption,
-    PartOption,
     SchemaOption,
     SplitOption,
     TextsOption,
@@ -177,12 +176,17 @@ def export(
 
 
 @app.command(
-    epilog="**Example**\n\n`eventx calibrate news-small --output models/mine --labels labels/mine.jsonl --part dev`"
+    epilog="**Examples**\n\n"
+    "`eventx calibrate news-small --output models/mine --labels labels/mine.jsonl --part dev`\n\n"
+    "`eventx calibrate news-small --output models/mine --texts DIR --part dev --part fresh` # on both together"
 )
 def calibrate(
     model: Annotated[str, typer.Argument(metavar="NAME|FOLDER", help="The model whose scores to calibrate.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="The model folder to write.")],
-    part: PartOption = "dev",
+    part: Annotated[
+        list[str] | None,
+        typer.Option("--part", help="A part of the split to fit on; may be given several times. Default: dev."),
+    ] = None,
     labels: LabelsOption = None,
     split: SplitOption = SPLIT,
     texts: TextsOption = None,
@@ -197,11 +201,13 @@ def calibrate(
     room = room_of("export")
     with faults_told():
         place = _place_of(model)
-        if part in load(place).config.learnt:
-            say(f"warning: {model} has learnt from the part {part!r}; what is fitted there is too sure of itself")
-        held_out = reading.read_parts(
-            label_files(labels), split, {part}, texts=folder_of(texts), schema=schema_of(schema)
-        )[part]
+        wanted = dict.fromkeys(part or ["dev"])
+        for name in sorted({*wanted} & {*load(place).config.learnt}):
+            say(f"warning: {model} has learnt from the part {name!r}; what is fitted there is too sure of itself")
+        parts = reading.read_parts(
+            label_files(labels), split, {*wanted}, texts=folder_of(texts), schema=schema_of(schema)
+        )
+        held_out = [article for name in wanted for article in parts[name]]
         quality = room.recalibrate(place, output, held_out, window=window, overlap=overlap)
     typer.echo(
         f"{output}: F1 {quality.int8_f1:.4f} before thresholds; calibration error {quality.error_before:.3f} raw, "
