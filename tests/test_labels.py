@@ -155,6 +155,27 @@ class TestNotes:
         assert notes.compile_notes(tmp_path / "b.tsv", tmp_path / "b.txt").spans[0].start == 14
 
     @pytest.mark.parametrize(
+        ("lines", "starts"),
+        [
+            (["counter-attack", "attack", "attack"], [2, 25, 39]),
+            (["attack#2", "counter-attack", "attack"], [2, 25, 39]),
+            (["attack#3", "attack", "attack"], [10, 25, 39]),
+        ],
+    )
+    def test_occurrences_within_a_mark_are_passed_over(self, tmp_path, lines, starts):
+        (tmp_path / "c.txt").write_text("A counter-attack beat an attack and an attack.")
+        (tmp_path / "c.tsv").write_text("".join(f"1 | {line} | offensive\n" for line in lines))
+        made = notes.compile_notes(tmp_path / "c.tsv", tmp_path / "c.txt")
+        assert [span.start for span in made.spans] == starts
+
+    @pytest.mark.parametrize("last", ["attack#1", "counter-attack", "attack#0", "attack#9"])
+    def test_a_mark_within_a_mark_is_refused(self, tmp_path, last):
+        (tmp_path / "d.txt").write_text("A counter-attack beat an attack. So an attack.")
+        (tmp_path / "d.tsv").write_text(f"1 | counter-attack | offensive\n1 | {last} | offensive\n")
+        with pytest.raises(LabelError, match=r"d\.tsv:[23]: .*(marked already|within what)"):
+            notes.compile_notes(tmp_path / "d.tsv", tmp_path / "d.txt")
+
+    @pytest.mark.parametrize(
         "line", ["9 | fled | flight", "1 | flew | flight", "fled", "1 | fled | flight | asserted | x"]
     )
     def test_faults_name_their_line(self, tmp_path, line):

@@ -5,7 +5,8 @@ A notes file is `NAME.tsv` for the text `NAME.txt`, one trigger a line, fields p
     SEGMENT | TRIGGER | TYPE | MODALITY
 
 Segments are counted from 1 as `text.segments` yields them. A trigger that stands several times in a segment is taken in
-order, one occurrence a line; `TRIGGER#2` names the second. Lines that begin with # are remarks, and a file of remarks
+order, one occurrence a line, passing over those within what earlier lines mark (`attack` in a marked `counter-attack`);
+`TRIGGER#2` names the second of all. Lines that begin with # are remarks, and a file of remarks
 alone is an article without events. Modality defaults to asserted.
 """
 
@@ -13,7 +14,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,6 @@ def compile_notes(notes: Path, text: Path, *, file: str | None = None, source: d
     data = text.read_bytes()
     content = data.decode("utf-8")
     bounds = list(segments(content))
-    taken: Counter[tuple[int, str]] = Counter()
     spans: list[tuple[Span, str]] = []
     for number, line in enumerate(notes.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip() or line.startswith("#"):
@@ -49,17 +48,26 @@ def compile_notes(notes: Path, text: Path, *, file: str | None = None, source: d
                 f"{len(bounds)}; see eventx show {text}"
             )
         segment = int(fields[0])
-        trigger, _, nth = fields[1].partition("#")
+        numbered = re.fullmatch(r"(.+)#(\d+)", fields[1])
+        trigger, nth = (numbered[1], int(numbered[2])) if numbered else (fields[1], None)
         start, end = bounds[segment - 1]
-        taken[segment, trigger] += 1
-        which = int(nth) if nth else taken[segment, trigger]
-        places = [m.start() for m in re.finditer(rf"(?<!\w){re.escape(trigger)}(?!\w)", content[start:end])]
-        if which > len(places):
+        found = re.finditer(rf"(?<!\w){re.escape(trigger)}(?!\w)", content[start:end])
+        places = [start + match.start() for match in found]
+        free = [at for at in places if not any(s.start < at + len(trigger) and at < s.end for s, _ in spans)]
+        wanted = free[:1] if nth is None else places[nth - 1 : nth] if nth else []
+        if not wanted:
             raise LabelError(
                 f"{notes}:{number}: {trigger!r} stands {len(places)} time(s) as whole words in segment {segment}, "
-                f"the notes ask for number {which}; correct the line"
+                f"{len(places) - len(free)} of them marked already; "
+                + ("the notes ask for one more" if nth is None else f"the notes ask for number {nth}")
+                + "; correct the line"
             )
-        at = start + places[which - 1]
+        if wanted[0] not in free:
+            raise LabelError(
+                f"{notes}:{number}: number {nth} of {trigger!r} in segment {segment} is marked already, or within what "
+                "is; triggers never overlap; name another"
+            )
+        at = wanted[0]
         spans.append((Span(at, at + len(trigger), fields[2], fields[3] if len(fields) == 4 else "asserted"), trigger))
     spans.sort()
     return Article(
