@@ -182,6 +182,9 @@ def test_calibration_on_two_parts_is_on_the_documents_of_both(run, root, tiny_fo
         assert "'written'" not in result.stderr
     assert (len(given[0]), len(given[1])) == (200, 1)
     assert given[2] == given[0] + given[1]
+    missing = run("calibrate", "nowhere", "-o", tmp_path / "model")
+    assert missing.exit_code == 3
+    assert missing.stderr.splitlines() == ["nowhere: no such model; name a model folder or one of: news-small"]
 
 
 def test_check_of_the_committed_labels(run, root, monkeypatch):

@@ -41,11 +41,17 @@ def test_a_missing_configuration_is_refused(tmp_path):
         TrainConfig.read(tmp_path / "none.toml")
 
 
-@pytest.mark.parametrize("name", ["news.toml", "seeds.toml", "written.toml"])
+@pytest.mark.parametrize("name", ["news.toml", "seeds.toml", "written.toml", "teacher.toml", "teacher-2.toml"])
 def test_the_committed_configurations_are_sound(root, name):
     config = TrainConfig.read(root / "configs" / name)
     assert all(path.is_file() for path in config.labels)
     assert config.dev not in config.train
+
+
+@pytest.mark.parametrize("name", ["distil.toml", "student.toml", "third.toml", "fourth.toml", "fifth.toml"])
+def test_the_committed_lessons_are_sound(root, name):
+    config = DistilConfig.read(root / "configs" / name)
+    assert {place.parent.resolve() for place in config.teachers} == {root / "runs"}
 
 
 @pytest.mark.parametrize(

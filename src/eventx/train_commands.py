@@ -62,7 +62,7 @@ def train(
     with faults_told():
         settings = room_of("recipe").TrainConfig.read(config)
         if base is not None:
-            settings = replace(settings, base=str(_place_of(base)))
+            settings = replace(settings, base=str(_place_of(base, "--base ")))
         learnt, dev = room.articles_of(settings, folder_of(texts))
         mentions = sum(len(article.spans) for article in learnt)
         say(f"training on {len(learnt)} documents with {mentions} mentions; dev: {len(dev)} documents; into {place}")
@@ -223,8 +223,8 @@ def _export(run: Path, output: Path, name: str, learnt: list[Any], dev: list[Any
     say(f"try it: eventx tag FILE --model {output}")
 
 
-def _place_of(model: str) -> Path:
-    """Return the folder of a model or a run."""
+def _place_of(model: str, option: str = "") -> Path:
+    """Return the folder of a model or a run; a fault names the option that asked for it."""
     from eventx.model import ModelError, find
 
     if (Path(model) / "network.safetensors").is_file():
@@ -232,5 +232,5 @@ def _place_of(model: str) -> Path:
     try:
         return find(model)
     except ModelError as error:
-        say(f"--base {error}")
+        say(f"{option}{error}")
         raise typer.Exit(NO_MODEL) from None
