@@ -67,6 +67,7 @@ def test_the_committed_lessons_are_sound(root, name):
         (DistilConfig, 'teachers = ["r"]\nweights = [1.0, 2.0]\n', "one for each run"),
         (DistilConfig, 'teachers = ["r"]\nweights = ["a"]\n', "expected a list of numbers"),
         (DistilConfig, 'teachers = ["r"]\nteacher_windows = [128, 256]\n', "a window for each run"),
+        (DistilConfig, 'teachers = ["r"]\nwindow = -1\n', "window is -1"),
         (DistilConfig, 'teachers = ["r"]\ndocuments = 4\n', "expected a list of whole numbers"),
         (DistilConfig, 'teachers = ["r"]\ndocuments = [0.5]\n', "expected a list of whole numbers"),
         (DistilConfig, 'teachers = ["r"]\nkeep = 1.0\n', "a share from 0 to less than 1"),

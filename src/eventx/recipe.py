@@ -260,9 +260,10 @@ class DistilConfig(_Recipe):
                 "weights must be positive, one for each run of teachers",
             ),
             (
-                len(self.teacher_windows) in (0, len(self.teachers)) and min((*self.teacher_windows, self.window)) >= 0,
+                len(self.teacher_windows) in (0, len(self.teachers)) and min(self.teacher_windows, default=0) >= 0,
                 "teacher_windows takes a window for each run of teachers, 0 for that of its recipe",
             ),
+            (self.window >= 0, f"window is {self.window}; it is a number of word pieces, 0 for that of the first run"),
             (min(self.documents, default=0) >= 0, "documents must not be negative; 0 stands for all"),
             (0 <= self.keep < 1, f"keep is {self.keep}; it is a share from 0 to less than 1"),
             (self.start != "encoder" or not self.keep, 'keep needs weights to begin with; start is "encoder"'),
