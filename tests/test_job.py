@@ -43,6 +43,14 @@ def run(tiny_folder):
     return call
 
 
+@pytest.fixture
+def hearing_sigint():
+    """Let processes begun here hear SIGINT, also where the tests are a shell's background job, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def ids(place: Path) -> list[str]:
     return [json.loads(line)["id"] for line in place.read_text().splitlines()]
 
@@ -147,7 +155,7 @@ def test_a_job_that_was_cut_goes_on(run, corpus, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_killing_it_loses_and_doubles_nothing(corpus, tmp_path, tiny_folder, run, blow, workers):
+def test_killing_it_loses_and_doubles_nothing(corpus, tmp_path, tiny_folder, run, hearing_sigint, blow, workers):
     lines = corpus.read_text() * 30
     corpus.write_text(lines)
     run(corpus, "-o", tmp_path / "whole.csv")
