@@ -69,8 +69,8 @@ def test_pretraining_gives_an_encoder_that_guesses_better(corpus, root, tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("start", "keep"), [("average", 0.25), ("encoder", 0.0)])
-def test_a_student_learns_what_its_teachers_know(corpus, tiny_config, tmp_path, start, keep):
+@pytest.mark.parametrize(("start", "keep", "layers"), [("average", 0.25, 3), ("encoder", 0.0, 0)])
+def test_a_student_learns_what_its_teachers_know(corpus, tiny_config, tmp_path, start, keep, layers):
     config = dataclasses.replace(tiny_config, members=2, epochs=40)
     articles, _ = train.articles_of(config, None)
     train.train(config, articles, (), tmp_path / "teachers")
@@ -78,6 +78,7 @@ def test_a_student_learns_what_its_teachers_know(corpus, tiny_config, tmp_path, 
         teachers=(tmp_path / "teachers",),
         start=start,
         keep=keep,
+        layers=layers,
         epochs=30,
         batch=8,
         learning_rate=3e-3,
@@ -94,13 +95,13 @@ def test_a_student_learns_what_its_teachers_know(corpus, tiny_config, tmp_path, 
     net = network.load(tmp_path / "student")
     found = [train.predict(net, train.coding_of(config), article.text) for article in articles]
     assert metrics.count([article.spans for article in articles], found).f1 > 0.9
-    assert runs.read_run(tmp_path / "student") == config
+    assert runs.read_run(tmp_path / "student") == dataclasses.replace(config, layers=layers or 2)
+    assert network.depth(net) == (layers or 2)
     with pytest.raises(recipe.RecipeError, match="another recipe"):
         distil.distil(dataclasses.replace(settings, epochs=31), articles, (), corpus, tmp_path / "student")
-    net.encoder.encoder.layer = net.encoder.encoder.layer[:1]
-    net.encoder.config.num_hidden_layers = 1
-    network.save(net, tmp_path / "shallow")
-    for place, what in (("nowhere", "no trained network there"), ("shallow", "made of another encoder")):
+    net.encoder.resize_token_embeddings(100)
+    network.save(net, tmp_path / "narrow")
+    for place, what in (("nowhere", "no trained network there"), ("narrow", "made of another encoder")):
         begun = dataclasses.replace(settings, start=str(tmp_path / place), keep=0.0)
         with pytest.raises(recipe.RecipeError, match=what):
             distil.distil(begun, articles, (), corpus, tmp_path / "other")
@@ -132,13 +133,19 @@ def test_a_teacher_with_other_ids_and_windows_says_the_same(corpus, tiny_config,
     )
     coding = train.coding_of(config)
     said = []
-    for names in (("first",), ("second",), ("first", "second")):
-        settings = recipe.DistilConfig(teachers=tuple(tmp_path / name for name in names))
+    for names, weights in (
+        (("first",), ()),
+        (("second",), ()),
+        (("first", "second"), ()),
+        (("second", "first"), (0.0, 1.0)),
+    ):
+        settings = recipe.DistilConfig(teachers=tuple(tmp_path / name for name in names), weights=weights)
         distil.ask(distil.teachers_of(settings), corpus, coding, tmp_path / "said.npy", bf16=False)
         said.append(np.load(tmp_path / "said.npy").astype(float))
     assert said[0].shape == (len(corpus.ids), 14)
     np.testing.assert_allclose(said[0][:, :11].sum(1), 1, atol=2e-3)
     np.testing.assert_allclose(said[2], (said[0] + said[1]) / 2, atol=2e-3)
+    np.testing.assert_array_equal(said[3], said[0])  # a run without a say is not asked
     first = slice(0, 90)  # far from where the windows of the second end
     np.testing.assert_allclose(said[1][first], said[0][first], atol=0.1)
 

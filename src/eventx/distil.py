@@ -121,7 +121,9 @@ def distil(
     teachers = teachers_of(config)
     recipe = student_recipe(config)
     started = time.monotonic()
-    start = _start(config, teachers)
+    start = _start(config, teachers, recipe)
+    net = _student(config, recipe, start)
+    recipe = dataclasses.replace(recipe, layers=network.depth(net))
     runs.settle(
         {
             **config.to_dict(),
@@ -146,7 +148,6 @@ def distil(
         np.load(place, mmap_mode="r"),
         _hard(articles, recipe) * config.repeat,
     )
-    net = _student(config, recipe, start)
     follow = train.Follow(recipe, net, coding, dev, report, epochs=config.epochs)
     trainer = _Trainer(
         model=net,
@@ -172,7 +173,7 @@ def distil(
     history = {
         "config": recipe.to_dict(),
         "distilled": config.to_dict(),
-        "teachers": len(teachers),
+        "teachers": sum(teacher.share > 0 for teacher in teachers),
         "train_documents": len(articles),
         "unlabelled_documents": len(corpus),
         "unlabelled_tokens": int(corpus.bounds[-1]),
@@ -217,8 +218,9 @@ def teachers_of(config: DistilConfig) -> list[Teacher]:
 
 
 def student_recipe(config: DistilConfig) -> TrainConfig:
-    """Return the recipe of the student's run: that of the first run of teachers, in the student's windows."""
-    return _in_windows(runs.read_run(config.teachers[0]), config.window)
+    """Return the recipe of the student's run: the first run's, in the student's windows and layers."""
+    first = _in_windows(runs.read_run(config.teachers[0]), config.window)
+    return dataclasses.replace(first, layers=config.layers or first.layers)
 
 
 def _in_windows(recipe: TrainConfig, window: int) -> TrainConfig:
@@ -239,7 +241,8 @@ def ask(
     """Write the mean of the teachers' probabilities of each token of a corpus, (tokens, classes), to an `.npy` file.
 
     Args:
-        teachers: each is asked in its own windows; a token's answer is that of the window that speaks for it.
+        teachers: each is asked in its own windows; a token's answer is that of the window that speaks for it. Those
+            without a share are not asked.
         corpus: tokenised by `coding`.
         coding: the student's.
         place: the file.
@@ -251,6 +254,7 @@ def ask(
         RecipeError: if a teacher's vocabulary lacks a piece of the corpus, or its encoder positions for its windows.
     """
     shape = network.load(teachers[0].place)
+    teachers = [teacher for teacher in teachers if teacher.share]
     width = len(tags(shape.types)) + len(shape.modalities)
     total = np.zeros((len(corpus.ids), width), dtype=np.float32)
     device = train.device()
@@ -294,23 +298,25 @@ def _translated(corpus: Corpus, coding: Coding, own: Coding, place: Path) -> Cor
     return Corpus(ids.astype(np.uint16), corpus.bounds)
 
 
-def _start(config: DistilConfig, teachers: Sequence[Teacher]) -> network.Network | None:
-    """Return the network that the student begins with, None for the bare encoder."""
+def _start(config: DistilConfig, teachers: Sequence[Teacher], recipe: TrainConfig) -> network.Network | None:
+    """Return the network that the student begins with, as deep as that will be, None for the bare encoder."""
     if config.start == "encoder":
         return None
     if config.start == "average":
         first = config.teachers[0]
         folds = [each.place for each in teachers if first in (each.place, each.place.parent)]
-        return network.average([network.load(place) for place in folds])
-    try:
-        start = network.load(Path(config.start))
-    except FileNotFoundError:
-        raise RecipeError(f"{config.start}: no trained network there to start from; name a finished run") from None
-    shape = network.load(teachers[0].place)
-    if (start.types, start.modalities) != (shape.types, shape.modalities):
+        start = network.average([network.load(place) for place in folds])
+    else:
+        try:
+            start = network.load(Path(config.start))
+        except FileNotFoundError:
+            raise RecipeError(f"{config.start}: no trained network there to start from; name a finished run") from None
+    if (start.types, start.modalities) != (list(recipe.schema.types), list(MODALITIES)):
         raise RecipeError(f"{config.start}: its types are not those of {config.teachers[0]}; they must agree")
-    if {n: v.shape for n, v in start.state_dict().items()} != {n: v.shape for n, v in shape.state_dict().items()}:
-        raise RecipeError(f"{config.start}: made of another encoder than {config.teachers[0]}, whose recipe it follows")
+    try:
+        network.grow(start, recipe.layers or network.depth(start))
+    except network.BaseError as error:
+        raise RecipeError(f"{config.start}: {error}") from None
     return start
 
 
@@ -332,8 +338,15 @@ def _student(config: DistilConfig, recipe: TrainConfig, start: network.Network |
     """Return the network that will learn."""
     set_seed(config.seed)
     shape = dataclasses.replace(recipe, encoder_dropout=config.encoder_dropout, dropout=0.0)
-    net = train.new_network(shape)
-    if start is not None:
+    if start is None:
+        net = train.new_network(shape)
+    else:
+        net = train.new_network(dataclasses.replace(shape, base="", layers=network.depth(start)))
+        sizes = [{n: v.shape for n, v in each.state_dict().items() if "loss" not in n} for each in (start, net)]
+        if sizes[0] != sizes[1]:
+            raise RecipeError(
+                f"{config.start}: made of another encoder than {config.teachers[0]}, whose recipe it follows"
+            )
         net.load_state_dict(start.state_dict(), strict=False)
     if recipe.freeze_embeddings:
         net.encoder.get_input_embeddings().requires_grad_(False)  # type: ignore[operator]

