@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from eventx import encode, errors, metrics, network, runs, split, train
+from eventx import batches, encode, errors, metrics, network, runs, split, train
 from eventx.encode import decode, gather, window_ids
 from eventx.labels import Article
 from eventx.predictions import Prediction
@@ -31,7 +31,7 @@ from eventx.text import words
 
 def read(place: Path, config: TrainConfig, articles: list[Article]) -> list[Prediction]:
     """Return what a trained network says of articles, with raw scores."""
-    net, coding = network.load(place), train.coding_of(config)
+    net, coding = network.load(place), batches.coding_of(config)
     made = []
     for article in articles:
         coded = encode.encode(article.text or "", coding)

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from eventx import crossfit, metrics, network, train
+from eventx import batches, crossfit, metrics, network, train
 from eventx.encode import decode, encode
 from eventx.recipe import RecipeError, TrainConfig
 from eventx.schema import MODALITIES
@@ -38,7 +38,7 @@ def run(task: tuple[str, int, TrainConfig, list[Any], list[Any]]) -> tuple[dict[
         epochs = train.train_member(config, 1, articles, dev, Path(place), checkpoints=False)
         net = network.load(Path(place)).to(train.device())
     found = train.predict_all(
-        net, train.coding_of(config), [encode(a.text or "", train.coding_of(config)) for a in dev]
+        net, batches.coding_of(config), [encode(a.text or "", batches.coding_of(config)) for a in dev]
     )
     gold = [article.spans for article in dev]
     record = {

@@ -11,14 +11,14 @@ import pytest
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.filterwarnings("ignore:::torch", "ignore:::copyreg", "ignore:::onnx", "ignore::FutureWarning")
 
-from eventx import distil, metrics, network, pretrain, recipe, runs, train, unlabelled  # noqa: E402
+from eventx import batches, distil, metrics, network, pretrain, recipe, runs, train, unlabelled  # noqa: E402
 
 
 @pytest.fixture
 def corpus(root, seeds, tmp_path, tiny_config):
     lines = "".join(json.dumps({"text": path.read_text("utf-8")}) + "\n" for path in seeds)
     (tmp_path / "u.jsonl").write_text(lines)
-    return unlabelled.read([tmp_path / "u.jsonl"], train.coding_of(tiny_config))
+    return unlabelled.read([tmp_path / "u.jsonl"], batches.coding_of(tiny_config))
 
 
 def test_the_soft_loss_of_certain_targets_is_cross_entropy():
@@ -93,7 +93,7 @@ def test_a_student_learns_what_its_teachers_know(corpus, tiny_config, tmp_path, 
     assert len(said) == 1
     assert "finished already" in said[0]
     net = network.load(tmp_path / "student")
-    found = [train.predict(net, train.coding_of(config), article.text) for article in articles]
+    found = [train.predict(net, batches.coding_of(config), article.text) for article in articles]
     assert metrics.count([article.spans for article in articles], found).f1 > 0.9
     assert runs.read_run(tmp_path / "student") == dataclasses.replace(config, layers=layers or 2)
     assert network.depth(net) == (layers or 2)
@@ -131,7 +131,7 @@ def test_a_teacher_with_other_ids_and_windows_says_the_same(corpus, tiny_config,
     (tmp_path / "second" / "run.json").write_text(
         json.dumps(dataclasses.replace(config, encoder=str(other), window=300, overlap=200).to_dict())
     )
-    coding = train.coding_of(config)
+    coding = batches.coding_of(config)
     said = []
     for names, weights in (
         (("first",), ()),
@@ -172,7 +172,7 @@ def test_a_teacher_with_other_ids_and_windows_says_the_same(corpus, tiny_config,
 
 
 def test_the_views_of_a_corpus_speak_for_each_token_once(corpus, tiny_config):
-    coding = dataclasses.replace(train.coding_of(tiny_config), window=50, overlap=17, lead=5)
+    coding = dataclasses.replace(batches.coding_of(tiny_config), window=50, overlap=17, lead=5)
     seen = np.zeros(len(corpus.ids), dtype=int)
     for view in corpus.views(coding):
         part = slice(view.start, view.start + view.high - view.low)

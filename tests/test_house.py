@@ -13,7 +13,20 @@ SOURCE = Path(eventx.__file__).parent
 FLOORS = [
     {"spans", "schema", "text", "recipe", "markup"},
     {"labels", "split", "encode", "metrics", "reading", "writing", "network", "cue", "model", "runs"},
-    {"notes", "tagger", "train", "graph", "baselines", "unlabelled", "groups", "plots", "curve", "inputs", "marks"},
+    {
+        "notes",
+        "tagger",
+        "batches",
+        "train",
+        "graph",
+        "baselines",
+        "unlabelled",
+        "groups",
+        "plots",
+        "curve",
+        "inputs",
+        "marks",
+    },
     {"calibrate", "export", "pretrain", "distil", "crossfit", "predictions", "doubts", "component"}
     | {"brat", "conll", "docbin", "doccano", "labelstudio", "prodigy", "spancsv", "xmi"},
     {"evaluate", "errors", "compare", "formats", "job", "reviewing"},
@@ -29,6 +42,7 @@ SAME_FLOOR = {
     ("model", "encode"),
     ("labels", "split"),
     ("runs", "labels"),
+    ("train", "batches"),
     ("recipe", "schema"),
 } | {("spans", "markup")}
 """The only imports that stay on a floor."""

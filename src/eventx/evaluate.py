@@ -310,7 +310,7 @@ def leave_one_out(
         LabelError: as `train.articles_of` does.
         RecipeError: likewise; and if there are fewer than two parts.
     """
-    from eventx import network, recipe, train
+    from eventx import batches, network, recipe, train
 
     if len(config.train) < 2:
         raise recipe.RecipeError("leaving one out needs two parts or more in train")
@@ -323,7 +323,7 @@ def leave_one_out(
         scored, _ = train.articles_of(dataclasses.replace(config, train=(held_out,), dev=""), texts)
         with tempfile.TemporaryDirectory() as place:
             train.train(others, learnt, (), Path(place))
-            net, coding = network.load(Path(place)), train.coding_of(config)
+            net, coding = network.load(Path(place)), batches.coding_of(config)
         systems: dict[str, System] = {"model": partial(train.predict, net, coding), **baselines(learnt)}
         every += scored
         for name, system in systems.items():

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from eventx import calibrate, network, runs, train
+from eventx import batches, calibrate, network, runs, train
 from eventx.encode import Ints, WordScores, decode, encode, window_ids
 from eventx.graph import agree, quantise, to_onnx
 from eventx.labels import Article
@@ -194,7 +194,7 @@ def _calibrated(
 
 def _settle_outside(net: network.Network, facts: TrainConfig, held_out: Sequence[Article]) -> float:
     """Shift the logit of O so that the network marks as much as serves F1 on held-out articles; return the shift."""
-    coding = train.coding_of(facts)
+    coding = batches.coding_of(facts)
     said = train.predict_all(net, coding, [encode(article.text or "", coding) for article in held_out])
     gold = [article.spans for article in held_out]
 
@@ -216,7 +216,7 @@ def _settle_outside(net: network.Network, facts: TrainConfig, held_out: Sequence
 
 def _windows(articles: Sequence[Article], facts: TrainConfig) -> list[Ints]:
     """Return windows of some articles, spread over all of them."""
-    coding = train.coding_of(facts)
+    coding = batches.coding_of(facts)
     found = [ids for article in articles for ids in window_ids(encode(article.text or "", coding), coding)]
     return [found[at] for at in sorted({int(at) for at in np.linspace(0, len(found) - 1, _SMOOTHED)})] if found else []
 

@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 from transformers import AutoConfig, AutoModel, Trainer, TrainerCallback, set_seed
 from transformers.utils import logging
 
-from eventx import runs, train
+from eventx import batches, runs, train
 from eventx.encode import Coding, Ints
 from eventx.network import IGNORE, attention
 from eventx.recipe import PretrainConfig, RecipeError
@@ -73,7 +73,7 @@ class _Mask:
 
     def __call__(self, rows: Sequence[Ints]) -> dict[str, Tensor]:
         """Return `input_ids`, `attention_mask` and `labels`, each (batch, tokens)."""
-        ids, mask = train.pad(rows)
+        ids, mask = batches.pad(rows)
         plain = mask.bool()
         for token in self.special:
             plain &= ids != token
@@ -132,7 +132,7 @@ def pretrain(
     started = time.monotonic()
     set_seed(config.seed)
     coding = coding_of(config)
-    place = train.encoder_place(config.encoder)
+    place = batches.encoder_place(config.encoder)
     facts = AutoConfig.from_pretrained(place, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     body = AutoModel.from_pretrained(place, config=facts, attn_implementation=attention(), dtype=torch.float32)
@@ -176,4 +176,4 @@ def pretrain(
 
 def coding_of(config: PretrainConfig) -> Coding:
     """Return how a recipe turns text into windows: no token twice."""
-    return train.coding_for(config.encoder, window=config.window, overlap=0)
+    return batches.coding_for(config.encoder, window=config.window, overlap=0)
