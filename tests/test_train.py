@@ -60,15 +60,18 @@ def test_a_run_is_repeatable_and_resuming_changes_nothing(tiny_config, tmp_path)
         if line.startswith("epoch 3/"):
             raise StoppedError
 
-    train.train(config, articles, (), tmp_path / "whole")
-    train.train(config, articles, (), tmp_path / "again")
+    dev = articles[:2]
+    history = train.train(config, articles, dev, tmp_path / "whole")
+    train.train(config, articles, dev, tmp_path / "again")
     with pytest.raises(StoppedError):
-        train.train(config, articles, (), tmp_path / "broken", report=stop)
+        train.train(config, articles, dev, tmp_path / "broken", report=stop)
     with pytest.raises(recipe.RecipeError, match="--resume"):
         train.train(config, articles, (), tmp_path / "broken")
     with pytest.raises(recipe.RecipeError, match="another recipe"):
         train.train(dataclasses.replace(config, seed=2), articles, (), tmp_path / "broken", resume=True)
-    train.train(config, articles, (), tmp_path / "broken", resume=True)
+    resumed = train.train(config, articles, dev, tmp_path / "broken", resume=True)
+    assert resumed["members"] == history["members"]
+    assert [epoch["dev_f1"] is not None for epoch in history["members"][0]] == [True] * 4
     whole = load_file(tmp_path / "whole" / "network.safetensors")
     for name in ("again", "broken"):
         other = load_file(tmp_path / name / "network.safetensors")

@@ -297,7 +297,7 @@ class _Average(TrainerCallback):
 
 
 class Follow(TrainerCallback):
-    """Scores the dev part after each epoch and reports a line."""
+    """Scores the dev part after each epoch, keeps the score in the trainer's log, and reports a line."""
 
     def __init__(
         self,
@@ -314,7 +314,6 @@ class Follow(TrainerCallback):
         self.epochs, self.average = epochs, average
         self.bf16 = use_bf16(config.precision)
         self.encoded = [encode(article.text or "", coding) for article in dev]
-        self.scores: dict[int, float] = {}
         self.started = time.monotonic()
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
@@ -328,7 +327,8 @@ class Follow(TrainerCallback):
         if self.average:
             self.average.swap()
         self.net.train()
-        self.scores[round(state.epoch)] = count([article.spans for article in self.dev], found).f1
+        f1 = count([article.spans for article in self.dev], found).f1
+        state.log_history.append({"epoch": state.epoch, "dev_f1": f1})  # saved with the checkpoint that follows
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **others: Any) -> None:
         """Report the epoch that ended: its loss is logged after its scores are there."""
@@ -336,17 +336,22 @@ class Follow(TrainerCallback):
             return
         epoch = round(state.epoch)
         line = f"epoch {epoch}/{self.epochs}  loss {float(logs['loss']):.4f}"
-        if epoch in self.scores:
-            line += f"  {self.config.dev} F1 {self.scores[epoch]:.4f}"
+        scores = {round(entry["epoch"]): entry["dev_f1"] for entry in state.log_history if "dev_f1" in entry}
+        if epoch in scores:
+            line += f"  {self.config.dev} F1 {scores[epoch]:.4f}"
         self.report(f"{line}  {time.monotonic() - self.started:.0f} s")
 
     def epochs_of(self, log: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Return the history an epoch: the last loss logged in it and the dev score."""
         losses: dict[int, float] = {}
+        scores: dict[int, float] = {}
         for entry in log:
+            epoch = int(np.ceil(entry["epoch"] - 1e-6))
             if "loss" in entry:
-                losses[int(np.ceil(entry["epoch"] - 1e-6))] = entry["loss"]
-        return [{"epoch": epoch, "loss": loss, "dev_f1": self.scores.get(epoch)} for epoch, loss in losses.items()]
+                losses[epoch] = entry["loss"]
+            if "dev_f1" in entry:
+                scores[epoch] = entry["dev_f1"]
+        return [{"epoch": epoch, "loss": loss, "dev_f1": scores.get(epoch)} for epoch, loss in losses.items()]
 
 
 def arguments(
