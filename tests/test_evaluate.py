@@ -64,3 +64,21 @@ def test_a_second_reader_is_scored_on_what_was_read(articles):
     second = {articles[0].id: articles[0].spans, "another": ()}
     report = evaluate.evaluate(articles, {"empty": lambda text: []}, title="t", samples=50, second=second)
     assert (report.ceiling.documents, report.ceiling.reader, report.ceiling.systems) == (1, 1.0, {"empty": 0.0})
+
+
+def test_a_type_has_the_interval_of_its_own_documents(articles):
+    """Missing a type in one article leaves its interval wide, and those of other types at one."""
+    gold = {article.text: list(article.spans) for article in articles}
+    first = next(article.text for article in articles if any(span.label == "flight" for span in article.spans))
+
+    def system(text):
+        return [span for span in gold[text] if span.label != "flight" or text != first]
+
+    (score,) = evaluate.evaluate(articles, {"half": system}, title="t", samples=200).scores
+    low, high = score.by_type_intervals["flight"]
+    assert low < score.by_type["flight"].f1 < high <= 1
+    assert score.by_type_intervals["offensive"] == (1, 1)
+    held = [article for article in articles if any(span.label == "flight" for span in article.spans)]
+    (fewer,) = evaluate.evaluate(held, {"half": system}, title="t", samples=200).scores
+    assert fewer.by_type_intervals["flight"] == (low, high), "articles without the type change nothing"
+    assert score.to_dict()["by_type"]["flight"]["interval"] == [round(low, 4), round(high, 4)]

@@ -68,6 +68,7 @@ class Score:
         span: F1 of offsets alone; overlap: F1 of the same type with at least one shared character.
         given_span: share of spans with right offsets whose type is right too.
         by_type: exact counts of each type; presence: counts of documents that hold the type.
+        by_type_intervals: 95% interval of each type's F1, by bootstrap over the documents that hold it or a mark of it.
         types: (gold type, predicted type) -> spans of the same offsets; "" is none.
         modality: share of exactly found spans with the right modality; modalities: (gold, predicted) -> spans.
         false_alarms: spans marked per 1,000 words in articles that hold no event; None without such articles.
@@ -83,6 +84,7 @@ class Score:
     overlap: float
     given_span: float
     by_type: dict[str, metrics.Counts]
+    by_type_intervals: dict[str, tuple[float, float]]
     presence: dict[str, metrics.Counts]
     types: dict[tuple[str, str], int]
     modality: float
@@ -102,7 +104,10 @@ class Score:
             "span_f1": round(self.span, 4),
             "type_given_span": round(self.given_span, 4),
             "overlap_f1": round(self.overlap, 4),
-            "by_type": {name: _prf(counts) for name, counts in self.by_type.items()},
+            "by_type": {
+                name: {**_prf(counts), "interval": [round(value, 4) for value in self.by_type_intervals[name]]}
+                for name, counts in self.by_type.items()
+            },
             "presence": {name: _prf(counts) for name, counts in self.presence.items()},
             "type_confusion": [[*pair, count] for pair, count in self.types.items()],
             "modality": round(self.modality, 4),
@@ -177,10 +182,7 @@ class Report:
         for place in places:
             here = [each.get(place) for each in found]
             first = next(group for group in here if group)
-            cells = [
-                f"{g.exact.f1:.3f} ({g.interval[0]:.3f}-{g.interval[1]:.3f})" if g and g.exact.gold else "-"
-                for g in here
-            ]
+            cells = [_with_interval(g.exact.f1, g.interval) if g and g.exact.gold else "-" for g in here]
             rows.append([*place, f"{first.documents:,}", f"{first.exact.gold:,}", *cells])
         return rows
 
@@ -259,6 +261,7 @@ def score(
     certainty = [score for each in said for score in each.scores]
     scored = len(certainty) == exact.predicted and bool(certainty)
     hits = hits_of(gold, predicted)
+    by_type = metrics.by_type(gold, predicted)
     return Score(
         system=system,
         exact=exact,
@@ -266,7 +269,8 @@ def score(
         span=span.f1,
         overlap=metrics.count(gold, predicted, match="overlap").f1,
         given_span=exact.hits / span.hits if span.hits else 0.0,
-        by_type=metrics.by_type(gold, predicted),
+        by_type=by_type,
+        by_type_intervals={name: _type_interval(gold, predicted, name, samples) for name in by_type},
         presence=metrics.presence(gold, predicted),
         types=metrics.type_confusion(gold, predicted),
         modality=right / found if found else 0.0,
@@ -277,6 +281,18 @@ def score(
         curves=_curves(gold, predicted, certainty, hits) if scored else {},
         groups=_groups(articles, gold, predicted, mention_groups) if mention_groups is not None else (),
     )
+
+
+def _type_interval(
+    gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]], name: str, samples: int
+) -> tuple[float, float]:
+    """Return the interval of a type's F1 over the documents in which either side has it."""
+    both = [
+        tuple([span for span in side if span.label == name] for side in pair)
+        for pair in zip(gold, predicted, strict=True)
+    ]
+    held = [pair for pair in both if any(pair)]
+    return metrics.interval([wanted for wanted, _ in held], [found for _, found in held], samples=samples)
 
 
 def hits_of(gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]]) -> list[bool]:
@@ -447,11 +463,11 @@ def _measures(types: Sequence[str]) -> list[str]:
 
 def _column(score: Score, types: Sequence[str]) -> list[str]:
     """Return a score's cells in the order of `_measures`."""
-    counted = [score.by_type.get(name, metrics.Counts()) for name in types]
+    held = [name if name in score.by_type else "" for name in types]
     return [
-        f"{score.exact.f1:.3f} ({score.interval[0]:.3f}-{score.interval[1]:.3f})",
+        _with_interval(score.exact.f1, score.interval),
         f"{score.exact.precision:.3f} / {score.exact.recall:.3f}",
-        *(f"{counts.f1:.3f}" if counts.gold or counts.predicted else "-" for counts in counted),
+        *(_with_interval(score.by_type[name].f1, score.by_type_intervals[name]) if name else "-" for name in held),
         f"{score.span:.3f}",
         f"{score.given_span:.3f}",
         f"{score.overlap:.3f}",
@@ -460,6 +476,11 @@ def _column(score: Score, types: Sequence[str]) -> list[str]:
         "-" if score.false_alarms is None else f"{score.false_alarms:.2f}",
         "-" if score.calibration_error is None else f"{score.calibration_error:.3f}",
     ]
+
+
+def _with_interval(f1: float, interval: tuple[float, float]) -> str:
+    """Return an F1 with its interval for people."""
+    return f"{f1:.3f} ({interval[0]:.3f}-{interval[1]:.3f})"
 
 
 def _prf(counts: metrics.Counts) -> dict[str, float | int]:

@@ -115,7 +115,7 @@ def _system(score: Score, causes: Sequence[Cause]) -> Iterable[str]:
 
 def _types(score: Score) -> str:
     """Return the table of scores by type."""
-    rows = [["type", "labels", "marks", "precision", "recall", "F1", "F1 of presence"]]
+    rows = [["type", "labels", "marks", "precision", "recall", "F1 (95% interval)", "F1 of presence"]]
     for name, counts in score.by_type.items():
         there = score.presence.get(name, Counts())
         rows.append(
@@ -125,7 +125,7 @@ def _types(score: Score) -> str:
                 f"{counts.predicted:,}",
                 f"{counts.precision:.3f}",
                 f"{counts.recall:.3f}",
-                f"{counts.f1:.3f}",
+                f"{counts.f1:.3f} ({score.by_type_intervals[name][0]:.3f}-{score.by_type_intervals[name][1]:.3f})",
                 f"{there.f1:.3f}",
             ]
         )
