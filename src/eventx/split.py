@@ -18,11 +18,11 @@ from eventx.text import words
 
 FOLD = "fold-"
 """A split named `fold-K` is the K-th cross-validation fold."""
-PARTS = ("train", "dev", "fresh", "test", "written")
+PARTS = ("train", "dev", "fresh", "late", "test", "written")
 """The other parts of a split.
 
-`fresh` is held out like `dev`: read later, to choose between models that were made by then. `written` holds articles
-made up for training, which no score of news counts.
+`fresh` and `late` are held out like `dev`: read later, to choose between models that were made by then. `written` holds
+articles made up for training, which no score of news counts.
 """
 _NEAR_DUPLICATE = 0.15
 _SHINGLE = 5
