@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.filterwarnings("ignore:::torch", "ignore:::copyreg", "ignore:::onnx", "ignore::FutureWarning")
 
+import eventx  # noqa: E402
 from eventx import batches, distil, metrics, network, pretrain, recipe, runs, train, unlabelled  # noqa: E402
+from eventx.cli import app  # noqa: E402
 
 
 @pytest.fixture
@@ -197,3 +200,35 @@ def test_a_distilled_run_can_teach(tiny_config, tmp_path):
     (tmp_path / "network.safetensors").touch()
     (teacher,) = distil.teachers_of(recipe.DistilConfig(teachers=(tmp_path,)))
     assert (teacher.place, teacher.share) == (tmp_path, 1.0)
+
+
+@pytest.mark.slow
+def test_a_deeper_student_by_the_command_line(corpus, tiny_config, root, tmp_path):
+    config = dataclasses.replace(tiny_config, epochs=40)
+    articles, _ = train.articles_of(config, None)
+    train.train(config, articles, (), tmp_path / "first")
+    common = 'teachers = ["first"]\nbatch = 8\nlearning_rate = 3e-3\nrepeat = 2\nprecision = "fp32"\n'
+    (tmp_path / "deep.toml").write_text(f'{common}start = "first"\nlayers = 3\nepochs = 20\n')
+    words = ["distil", tmp_path / "deep.toml", "--unlabelled", tmp_path / "u.jsonl", "--run", tmp_path / "deep"]
+    result = CliRunner().invoke(app, [*map(str, words)])
+    assert result.exit_code == 0, result.output
+    assert network.depth(network.load(tmp_path / "deep")) == 3
+    begun = train.new_network(dataclasses.replace(config, base=str(tmp_path / "deep" / "model")))
+    assert network.depth(begun) == 3
+    tagger, coding = eventx.load(tmp_path / "deep" / "model"), batches.coding_of(config)
+    by_model = [[span for span, _ in tagger.spans(article.text)] for article in articles]
+    found = [train.predict(begun.eval(), coding, article.text) for article in articles]
+    assert metrics.count(by_model, found).f1 > 0.95
+    for start, depth in (("deep", 3), ("first", 2)):  # without layers it stays as deep as what it begins with
+        settings = recipe.DistilConfig(
+            teachers=(tmp_path / ("first" if depth == 3 else "deep"),), start=str(tmp_path / start), epochs=1
+        )
+        distil.distil(settings, articles, (), corpus, tmp_path / f"from-{start}")
+        assert network.depth(network.load(tmp_path / f"from-{start}")) == depth
+        assert runs.read_run(tmp_path / f"from-{start}").layers == depth
+
+    missing = CliRunner().invoke(
+        app, ["distil", str(tmp_path / "deep.toml"), "--unlabelled", str(tmp_path / "no.jsonl")]
+    )
+    assert missing.exit_code != 0
+    assert "no.jsonl: no such file" in missing.output

@@ -3,10 +3,14 @@
 import copy
 import dataclasses
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
 pytestmark = pytest.mark.filterwarnings("ignore:::torch")
+
+from safetensors.torch import load_file, save_file  # noqa: E402
 
 from eventx import network, recipe, train  # noqa: E402
 
@@ -49,13 +53,62 @@ def test_attention_on_a_cpu_is_that_of_transformers(tiny_config):
         torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-5)
 
 
+def test_attention_on_a_cpu_stays_in_bf16_and_finite():
+    query, key, value = torch.randn(3, 2, 4, 6, 8, generator=torch.Generator().manual_seed(3))
+    mask = torch.zeros(2, 1, 6, 6)
+    mask[0, :, :, 4:] = mask[1, :, 5] = torch.finfo(torch.float32).min  # the last: a token that may look nowhere
+    module = torch.nn.Module().eval()
+    said, _ = network._plain(module, query.bfloat16(), key.bfloat16(), value.bfloat16(), mask)
+    assert said.dtype == torch.bfloat16
+    assert said.isfinite().all()
+    wanted = torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2)
+    rows = torch.ones(2, 6, dtype=torch.bool)
+    rows[1, 5] = False
+    torch.testing.assert_close(said[rows].float(), wanted[rows], rtol=0.05, atol=0.05)
+    module.train()
+    dropped, _ = network._plain(module, query, key, value, mask, dropout=1.0)
+    assert (dropped == 0).all()
+
+
+def test_networks_on_a_cpu_attend_that_way(tiny_config, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert train.new_network(tiny_config).encoder.config._attn_implementation == network._PLAIN
+
+
+@pytest.mark.parametrize("width", [64, 56, 48])
+def test_rounding_to_4_bits_is_better_than_plain_and_done_once(width):
+    table = np.random.default_rng(3).normal(0, 0.1, (300, width)).astype(np.float32)
+    table[7] = 0
+    numbers, scales = network.in_blocks(table)
+    assert (numbers.min(), numbers.max()) == (-8, 7)
+    assert numbers.shape == (300, -(-width // 32), 32)
+    rounded = network.from_blocks(numbers, scales, width)
+    np.testing.assert_array_equal(network.from_blocks(*network.in_blocks(rounded), width), rounded)
+    blocks = np.pad(table, ((0, 0), (0, -width % 32))).reshape(300, -1, 32)
+    step = np.abs(blocks).max(-1, keepdims=True) / 7
+    plain = (np.rint(blocks / np.where(step == 0, 1, step)) * step).reshape(300, -1)[:, :width]
+    assert np.square(rounded - table).sum() < 0.9 * np.square(plain - table).sum()
+
+
+def test_frozen_embeddings_are_those_of_the_exported_model(tiny_config):
+    net = train.new_network(tiny_config)
+    table = net.encoder.get_input_embeddings().weight
+    before = table.detach().clone()
+    network.freeze_embeddings(net)
+    assert not table.requires_grad
+    assert 0.01 < ((table - before).norm() / before.norm()) < 0.15
+    after = table.detach().clone()
+    network.freeze_embeddings(net)
+    assert torch.equal(table, after)
+
+
 def test_a_grown_network_says_nearly_the_same_and_its_new_layers_learn(tiny_config):
     net = _bent(tiny_config)
     ids, mask = _batch()
     with torch.no_grad():
         before = net.encoder(ids, mask).last_hidden_state[mask.bool()]
     shallow = copy.deepcopy(net)
-    for layers, kept in ((3, (0, 1)), (4, (0, 2))):
+    for layers, kept in ((3, (0, 1)), (4, (0, 2)), (7, (0, 3))):
         net = copy.deepcopy(shallow)
         network.grow(net, layers)
         assert network.depth(net) == layers == len(net.encoder.encoder.layer)
@@ -80,13 +133,15 @@ def test_what_cannot_be_grown_is_refused(tiny_config):
     net = train.new_network(tiny_config)
     network.grow(net, 2)
     assert network.depth(net) == 2
-    for layers in (1, 5):
-        with pytest.raises(recipe.RecipeError, match=f"layers is {layers}; this encoder has 2 and can be given up to"):
-            train.new_network(dataclasses.replace(tiny_config, layers=layers))
-    net.encoder.encoder.layer[0].output = torch.nn.Identity()
-    del net.encoder.encoder.layer[0].attention
-    with pytest.raises(network.BaseError, match="of the kind bert cannot be given more layers"):
-        network.grow(net, 3)
+    with pytest.raises(recipe.RecipeError, match="layers is 1; this encoder has 2 already"):
+        train.new_network(dataclasses.replace(tiny_config, layers=1))
+    small = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 96}
+    for kind in ("mpnet", "mobilebert"):
+        body = transformers.AutoModel.from_config(transformers.AutoConfig.for_model(kind, **small))
+        other = network.Network(body, ["flight"], ["asserted"])
+        network.grow(other, 2)
+        with pytest.raises(network.BaseError, match=f"of the kind {kind} cannot be made deeper"):
+            network.grow(other, 3)
     with pytest.raises(recipe.RecipeError, match="layers is -1"):
         dataclasses.replace(tiny_config, layers=-1)
 
@@ -99,5 +154,12 @@ def test_a_base_with_more_layers_makes_the_network_as_deep(tiny_config, tmp_path
     for name, value in deep.state_dict().items():
         if name.startswith("encoder."):
             assert torch.equal(value, begun.state_dict()[name]), name
-    deeper = train.new_network(dataclasses.replace(tiny_config, base=str(tmp_path), layers=4))
-    assert network.depth(deeper) == 4
+    deeper = train.new_network(dataclasses.replace(tiny_config, base=str(tmp_path), layers=6))
+    assert network.depth(deeper) == 6
+    network.save(deeper, tmp_path / "deeper")
+    again = train.new_network(dataclasses.replace(tiny_config, base=str(tmp_path / "deeper")))
+    assert network.depth(again) == 6
+    state = load_file(tmp_path / "deeper" / "network.safetensors")
+    save_file({**state, "encoder.more.weight": torch.zeros(1)}, tmp_path / "deeper" / "network.safetensors")
+    with pytest.raises(recipe.RecipeError, match=r"another encoder \(encoder.more.weight differs"):
+        train.new_network(dataclasses.replace(tiny_config, base=str(tmp_path / "deeper")))

@@ -28,6 +28,14 @@ def test_what_decides_a_run_may_not_change(tmp_path):
     with pytest.raises(RecipeError, match="another recipe or of other labels"):
         runs.settle({"seed": 2, "parts": ["a", "b"]}, place)
     assert json.loads(place.read_text())["seed"] == 1
+    for wanted in (0, 9):
+        values = {"seed": 1, "parts": ["a", "b"], "layers": wanted}  # a key that is newer than the run
+        if wanted:
+            with pytest.raises(RecipeError, match="another recipe"):
+                runs.settle(values, place, {"layers": 0, "seed": 5})
+        else:
+            runs.settle({**values, "layers": 0}, place, {"layers": 0, "seed": 5})
+            place.write_text(json.dumps({"seed": 1, "parts": ["a", "b"]}))
 
 
 def test_a_new_run_takes_away_what_a_finished_one_left(tiny_config, articles, tmp_path):

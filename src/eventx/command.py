@@ -53,7 +53,8 @@ UnlabelledOption = Annotated[
     ),
 ]
 PartOption = Annotated[
-    str, typer.Option("--part", help="Which part of the split to score: dev, test, train, written or fold-K.")
+    str,
+    typer.Option("--part", help="Which part of the split to score: dev, fresh, late, test, train, written or fold-K."),
 ]
 SchemaOption = Annotated[
     Path | None,

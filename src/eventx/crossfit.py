@@ -106,7 +106,7 @@ def crossfit(
         for seed in range(seeds)
         for number in numbers
     ]
-    runs.settle(dataclasses.replace(config, members=len(tasks)).to_dict(), keep / "run.json")
+    runs.settle(dataclasses.replace(config, members=len(tasks)).to_dict(), keep / "run.json", config.defaults())
     folds = json.dumps(sorted(fold_of.items())).encode()
     runs.settle(
         {"labels": runs.label_digest(articles), "folds": labels.digest(folds), "seeds": seeds}, keep / "folds.json"

@@ -133,6 +133,7 @@ def distil(
             "corpus": labels.digest(corpus.ids.tobytes()),
         },
         run / "distil.json",
+        config.defaults(),
     )
     if (run / "history.json").is_file():
         report(f"{run}: finished already")
@@ -314,9 +315,11 @@ def _start(config: DistilConfig, teachers: Sequence[Teacher], recipe: TrainConfi
     if (start.types, start.modalities) != (list(recipe.schema.types), list(MODALITIES)):
         raise RecipeError(f"{config.start}: its types are not those of {config.teachers[0]}; they must agree")
     try:
-        network.grow(start, recipe.layers or network.depth(start))
+        network.grow(start, config.layers or network.depth(start))
     except network.BaseError as error:
         raise RecipeError(f"{config.start}: {error}") from None
+    if recipe.freeze_embeddings:
+        network.freeze_embeddings(start)
     return start
 
 
@@ -349,7 +352,7 @@ def _student(config: DistilConfig, recipe: TrainConfig, start: network.Network |
             )
         net.load_state_dict(start.state_dict(), strict=False)
     if recipe.freeze_embeddings:
-        net.encoder.get_input_embeddings().requires_grad_(False)  # type: ignore[operator]
+        network.freeze_embeddings(net)
     return net
 
 

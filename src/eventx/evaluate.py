@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _SAMPLES = 300
 """Of the bootstrap of a group."""
+_FEW = 5
+"""A type has no interval in fewer documents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,8 @@ class Score:
         span: F1 of offsets alone; overlap: F1 of the same type with at least one shared character.
         given_span: share of spans with right offsets whose type is right too.
         by_type: exact counts of each type; presence: counts of documents that hold the type.
-        by_type_intervals: 95% interval of each type's F1, by bootstrap over the documents that hold it or a mark of it.
+        by_type_intervals: 95% interval of each type's F1, by bootstrap over the documents that hold it or a mark of it;
+            None where these are fewer than five, which tell too little of others.
         types: (gold type, predicted type) -> spans of the same offsets; "" is none.
         modality: share of exactly found spans with the right modality; modalities: (gold, predicted) -> spans.
         false_alarms: spans marked per 1,000 words in articles that hold no event; None without such articles.
@@ -84,7 +87,7 @@ class Score:
     overlap: float
     given_span: float
     by_type: dict[str, metrics.Counts]
-    by_type_intervals: dict[str, tuple[float, float]]
+    by_type_intervals: dict[str, tuple[float, float] | None]
     presence: dict[str, metrics.Counts]
     types: dict[tuple[str, str], int]
     modality: float
@@ -94,6 +97,10 @@ class Score:
     reliability: tuple[tuple[float, float, int], ...] = ()
     curves: dict[str, list[tuple[float, float, float]]] = field(default_factory=dict)
     groups: tuple[Group, ...] = ()
+
+    def types_with_intervals(self) -> list[tuple[str, metrics.Counts, tuple[float, float] | None]]:
+        """Return (type, exact counts, interval of F1) of each type that either side has."""
+        return [(name, counts, self.by_type_intervals[name]) for name, counts in self.by_type.items()]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the score as plain JSON values, rounded to four digits."""
@@ -105,8 +112,8 @@ class Score:
             "type_given_span": round(self.given_span, 4),
             "overlap_f1": round(self.overlap, 4),
             "by_type": {
-                name: {**_prf(counts), "interval": [round(value, 4) for value in self.by_type_intervals[name]]}
-                for name, counts in self.by_type.items()
+                name: {**_prf(counts), "interval": bounds and [round(value, 4) for value in bounds]}
+                for name, counts, bounds in self.types_with_intervals()
             },
             "presence": {name: _prf(counts) for name, counts in self.presence.items()},
             "type_confusion": [[*pair, count] for pair, count in self.types.items()],
@@ -182,7 +189,7 @@ class Report:
         for place in places:
             here = [each.get(place) for each in found]
             first = next(group for group in here if group)
-            cells = [_with_interval(g.exact.f1, g.interval) if g and g.exact.gold else "-" for g in here]
+            cells = [with_interval(g.exact.f1, g.interval) if g and g.exact.gold else "-" for g in here]
             rows.append([*place, f"{first.documents:,}", f"{first.exact.gold:,}", *cells])
         return rows
 
@@ -285,13 +292,15 @@ def score(
 
 def _type_interval(
     gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]], name: str, samples: int
-) -> tuple[float, float]:
-    """Return the interval of a type's F1 over the documents in which either side has it."""
+) -> tuple[float, float] | None:
+    """Return the interval of a type's F1 over the documents in which either side has it, None for few of them."""
     both = [
         tuple([span for span in side if span.label == name] for side in pair)
         for pair in zip(gold, predicted, strict=True)
     ]
     held = [pair for pair in both if any(pair)]
+    if len(held) < _FEW:
+        return None
     return metrics.interval([wanted for wanted, _ in held], [found for _, found in held], samples=samples)
 
 
@@ -465,9 +474,9 @@ def _column(score: Score, types: Sequence[str]) -> list[str]:
     """Return a score's cells in the order of `_measures`."""
     held = [name if name in score.by_type else "" for name in types]
     return [
-        _with_interval(score.exact.f1, score.interval),
+        with_interval(score.exact.f1, score.interval),
         f"{score.exact.precision:.3f} / {score.exact.recall:.3f}",
-        *(_with_interval(score.by_type[name].f1, score.by_type_intervals[name]) if name else "-" for name in held),
+        *(with_interval(score.by_type[name].f1, score.by_type_intervals[name]) if name else "-" for name in held),
         f"{score.span:.3f}",
         f"{score.given_span:.3f}",
         f"{score.overlap:.3f}",
@@ -478,9 +487,9 @@ def _column(score: Score, types: Sequence[str]) -> list[str]:
     ]
 
 
-def _with_interval(f1: float, interval: tuple[float, float]) -> str:
-    """Return an F1 with its interval for people."""
-    return f"{f1:.3f} ({interval[0]:.3f}-{interval[1]:.3f})"
+def with_interval(f1: float, interval: tuple[float, float] | None) -> str:
+    """Return an F1 with its interval, if it has one, for people."""
+    return f"{f1:.3f} ({interval[0]:.3f}-{interval[1]:.3f})" if interval else f"{f1:.3f}"
 
 
 def _prf(counts: metrics.Counts) -> dict[str, float | int]:

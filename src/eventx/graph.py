@@ -22,7 +22,6 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.transformers import optimizer
 from onnxruntime.transformers.fusion_options import FusionOptions
@@ -37,8 +36,6 @@ _ATTENTION = "eventx_fused"
 _OPSET = 20
 _SMOOTHING = 0.8
 """How much of the spread of activations moves into the weights, from 0 to 1."""
-_BLOCKS = (32, 16)
-"""How many channels of a word embedding share a scale: the first of these that parts them evenly."""
 _APART = 0.01
 """How far a float graph's logits may be from the network's."""
 
@@ -275,46 +272,34 @@ def _quantise_embeddings(model: onnx.ModelProto) -> None:
         table = tables.get(node.input[0]) if node.op_type == "Gather" else None
         if table is None or len(table.dims) != 2 or table.dims[0] < 1000:
             continue
-        block = next((size for size in _BLOCKS if table.dims[1] % size == 0), 0)
-        if not block:
-            continue
-        numbers, scales = _in_blocks(numpy_helper.to_array(table), block)
+        numbers, scales = network.in_blocks(numpy_helper.to_array(table))
+        rows, width = table.dims
+        wide = numbers.shape[1] * numbers.shape[2]
         pairs = numbers.astype(np.uint8).reshape(-1, 2) & 15
-        name, indices, result = table.name, node.input[1], node.output[0]
         packed = (pairs[:, 0] | pairs[:, 1] << 4).tobytes()
+        name, indices, result = table.name, node.input[1], node.output[0]
         graph.initializer.remove(table)
-        graph.initializer.append(
-            helper.make_tensor(f"{name}_int4", TensorProto.INT4, list(numbers.shape), packed, raw=True)
-        )
+        graph.initializer.append(helper.make_tensor(f"{name}_int4", TensorProto.INT4, [rows, wide], packed, raw=True))
         graph.initializer.append(numpy_helper.from_array(scales, f"{name}_scale"))
         graph.node.remove(node)
-        gather = helper.make_node(
-            "GatherBlockQuantized",
-            [f"{name}_int4", indices, f"{name}_scale"],
-            [f"{name}_rows"],
-            domain="com.microsoft",
-            gather_axis=0,
-            quantize_axis=1,
-            block_size=block,
-        )
-        graph.node.insert(at, gather)
-        graph.node.insert(at + 1, helper.make_node("Cast", [f"{name}_rows"], [result], to=TensorProto.FLOAT))
-
-
-def _in_blocks(table: Floats, block: int) -> tuple[NDArray[np.int8], NDArray[np.float16]]:
-    """Return a (rows, width) table as numbers from -8 to 7 and the (rows, width / block) scales to multiply them by.
-
-    A block's largest value would stand at -8; of scales down from that, each block takes the one of least square error.
-    """
-    blocks = table.reshape(len(table), -1, block)
-    largest = np.take_along_axis(blocks, np.abs(blocks).argmax(axis=-1, keepdims=True), axis=-1)
-    best, numbers, scales = np.full(largest.shape, np.inf), np.zeros(blocks.shape, np.int8), np.zeros_like(largest)
-    for share in (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7):
-        scale = (largest * (share / -8)).astype(np.float16).astype(np.float32)
-        rounded = np.clip(np.rint(blocks / np.where(scale == 0, 1, scale)), -8, 7)
-        error = np.square(rounded * scale - blocks).sum(axis=-1, keepdims=True)
-        better = error < best
-        best = np.where(better, error, best)
-        numbers = np.where(better, rounded, numbers).astype(np.int8)
-        scales = np.where(better, scale, scales)
-    return numbers.reshape(table.shape), scales[..., 0].astype(np.float16)
+        made = [
+            helper.make_node(
+                "GatherBlockQuantized",
+                [f"{name}_int4", indices, f"{name}_scale"],
+                [f"{name}_rows"],
+                domain="com.microsoft",
+                gather_axis=0,
+                quantize_axis=1,
+                block_size=numbers.shape[2],
+            ),
+            helper.make_node(
+                "Cast", [f"{name}_rows"], [f"{name}_wide" if wide > width else result], to=TensorProto.FLOAT
+            ),
+        ]
+        if wide > width:
+            for part, value in (("first", 0), ("last", width), ("axis", -1)):
+                graph.initializer.append(numpy_helper.from_array(np.array([value]), f"{name}_{part}"))
+            ends = [f"{name}_{part}" for part in ("first", "last", "axis")]
+            made.append(helper.make_node("Slice", [f"{name}_wide", *ends], [result]))
+        for offset, each in enumerate(made):
+            graph.node.insert(at + offset, each)

@@ -10,12 +10,14 @@ import copy
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AttentionInterface, AutoConfig, AutoModel
@@ -28,6 +30,8 @@ from eventx.encode import Floats, allowed
 IGNORE = -100
 """The label of a token that no loss counts."""
 _PLAIN = "eventx_plain"
+_BLOCK = 32
+"""Channels of a word embedding that share a scale."""
 
 
 class Network(nn.Module):
@@ -181,9 +185,10 @@ def _plain(
     """
     scaling = options.get("scaling") or query.shape[-1] ** -0.5
     scores = (query * scaling) @ key.transpose(-1, -2)
-    if mask is not None:
-        scores += mask.to(scores.dtype)
-    return (scores.softmax(-1) @ value).transpose(1, 2).contiguous(), None
+    if mask is not None:  # its least value is none of bf16, and a row of minus infinity would have no softmax
+        scores += mask.clamp(min=torch.finfo(scores.dtype).min).to(scores.dtype)
+    shares = nn.functional.dropout(scores.softmax(-1), options.get("dropout", 0.0), module.training)
+    return (shares @ value).transpose(1, 2).contiguous(), None
 
 
 AttentionInterface.register(_PLAIN, _plain)
@@ -203,32 +208,43 @@ def grow(network: Network, layers: int) -> None:
     before it gives: the identity but for how much the spread of single tokens differs.
 
     Raises:
-        BaseError: if the encoder is deeper already, more than doubled by this, or not built of BERT's layers.
+        BaseError: if the encoder is deeper already, or not built of BERT's layers.
     """
     have = depth(network)
     if layers == have:
         return
-    stack = getattr(getattr(network.encoder, "encoder", None), "layer", None)
-    if stack is None or not all(hasattr(each, part) for each in stack for part in ("attention", "output")):
-        kind = network.encoder.config.model_type  # type: ignore[union-attr]
-        raise BaseError(f"an encoder of the kind {kind} cannot be given more layers; only those built as BERT is can")
-    if not have < layers <= 2 * have:
-        raise BaseError(f"layers is {layers}; this encoder has {have} and can be given up to {2 * have}")
+    if layers < have:
+        raise BaseError(f"layers is {layers}; this encoder has {have} already")
+    config: Any = network.encoder.config
+    stack: Any = getattr(getattr(network.encoder, "encoder", None), "layer", None)
+    if stack is None or not all(_is_berts(each) for each in stack):
+        raise BaseError(f"an encoder of the kind {config.model_type} cannot be made deeper; only one built as BERT can")
     more = layers - have
-    after = {round((number + 1) * have / more) - 1 for number in range(more)}
+    after = Counter(-(-(number + 1) * have // more) - 1 for number in range(more))
     grown: list[nn.Module] = []
     for at, layer in enumerate(stack):
-        grown.append(layer)
-        if at in after:
-            grown.append(_passing(layer))
+        grown += [layer, *(_passing(layer, config) for _ in range(after[at]))]
     network.encoder.encoder.layer = nn.ModuleList(grown)  # type: ignore[union-attr]
-    network.encoder.config.num_hidden_layers = layers  # type: ignore[union-attr]
+    config.num_hidden_layers = layers
 
 
-def _passing(layer: Any) -> Any:
-    """Return a copy of a BERT layer that passes on what the layer gives."""
+def _is_berts(layer: Any) -> bool:
+    """Say whether a layer adds and normalises where BERT's does, and nowhere else."""
+    parts = {name for name, _ in layer.named_children()}
+    if parts != {"attention", "intermediate", "output"}:
+        return False
+    sums = [getattr(layer.attention, "output", None), layer.output]
+    return all(
+        isinstance(getattr(each, name, None), kind)
+        for each in sums
+        for name, kind in (("dense", nn.Linear), ("LayerNorm", nn.LayerNorm))
+    )
+
+
+def _passing(layer: Any, config: Any) -> Any:
+    """Return a copy of a BERT layer that passes on what the layer gives; `config` is shared, not copied."""
     given = layer.output.LayerNorm
-    made = copy.deepcopy(layer)
+    made = copy.deepcopy(layer, {id(config): config})
     with torch.no_grad():
         spread = float((given.weight.pow(2).mean() + given.bias.var(correction=0)).sqrt())
         for part in (made.attention.output, made.output):
@@ -237,6 +253,44 @@ def _passing(layer: Any) -> Any:
             part.LayerNorm.weight.fill_(spread)
             part.LayerNorm.bias.fill_(float(given.bias.mean()))
     return made
+
+
+def in_blocks(table: Floats) -> tuple[NDArray[np.int8], NDArray[np.float16]]:
+    """Round a (rows, width) table to 4 bits, as exported models hold word embeddings.
+
+    A block's largest value would stand at -8; of scales down from that, each block takes the one of least square error.
+    A table that has been rounded stays as it is.
+
+    Returns:
+        (rows, blocks, 32) numbers from -8 to 7, and the (rows, blocks) scales to multiply them by; rows that 32 does
+        not part are filled up with zeros.
+    """
+    blocks = np.pad(table, ((0, 0), (0, -table.shape[1] % _BLOCK))).reshape(len(table), -1, _BLOCK)
+    largest = np.take_along_axis(blocks, np.abs(blocks).argmax(axis=-1, keepdims=True), axis=-1)
+    best, numbers, scales = np.full(largest.shape, np.inf), np.zeros(blocks.shape, np.int8), np.zeros_like(largest)
+    for share in (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7):
+        scale = (largest * (share / -8)).astype(np.float16).astype(np.float32)
+        rounded = np.clip(np.rint(blocks / np.where(scale == 0, 1, scale)), -8, 7)
+        error = np.square(rounded * scale - blocks).sum(axis=-1, keepdims=True)
+        better = error < best
+        best = np.where(better, error, best)
+        numbers = np.where(better, rounded, numbers).astype(np.int8)
+        scales = np.where(better, scale, scales)
+    return numbers, scales[..., 0].astype(np.float16)
+
+
+def from_blocks(numbers: NDArray[Any], scales: NDArray[Any], width: int) -> Floats:
+    """Return the (rows, width) table that `in_blocks` rounded to."""
+    blocks = numbers.astype(np.float32) * scales.astype(np.float32)[..., None]
+    return blocks.reshape(len(numbers), -1)[:, :width]
+
+
+def freeze_embeddings(network: Network) -> None:
+    """Keep word embeddings from learning, rounded as an exported model holds them: what learns, learns with these."""
+    table = network.encoder.get_input_embeddings().weight  # type: ignore[operator]
+    table.requires_grad_(False)
+    rounded = from_blocks(*in_blocks(table.detach().cpu().numpy()), table.shape[1])
+    table.copy_(torch.from_numpy(rounded))
 
 
 def save(network: Network, folder: Path) -> None:
@@ -274,8 +328,8 @@ def begin_with(network: Network, folder: Path) -> None:
     """Give a network the weights of a run folder or of an exported model folder, head rows by their names.
 
     A base with more layers makes the network as deep (`grow`). Types that it does not have keep the heads they were
-    drawn with. An exported model's weights come back from
-    8 bits: they part from those that were exported by what rounding took.
+    drawn with. An exported model's weights come back from 8 bits and fewer: they part from those that were exported by
+    what rounding took.
 
     Raises:
         BaseError: if the folder holds neither, or its encoder has another shape.
@@ -288,12 +342,12 @@ def begin_with(network: Network, folder: Path) -> None:
         state = _exported(folder / "model.onnx")
     else:
         raise BaseError(f"{folder}: neither a run nor a model; name a folder that eventx train or export wrote")
-    layers = {int(found[1]) for name in state if (found := re.match(r"encoder\.encoder\.layer\.(\d+)\.", name))}
-    if depth(network) < len(layers) <= 2 * depth(network):
+    layers = {found[1] for name in state if (found := re.match(r"encoder\.encoder\.layer\.(\d+)\.", name))}
+    if len(layers) > depth(network):
         grow(network, len(layers))
     own = network.state_dict()
-    body = [name for name in own if name.startswith("encoder.") and "position_ids" not in name]
-    wrong = [name for name in body if name not in state or state[name].shape != own[name].shape]
+    body = {name for name in own.keys() | state if name.startswith("encoder.") and "position_ids" not in name}
+    wrong = sorted(n for n in body if n not in state or n not in own or state[n].shape != own[n].shape)
     if wrong:
         raise BaseError(f"{folder}: made of another encoder ({wrong[0]} differs); name the same in the recipe")
     old, new = schema.tags(facts["types"]), schema.tags(network.types)
@@ -329,12 +383,13 @@ def _exported(place: Path) -> dict[str, Tensor]:
     floats = {name.removeprefix("net."): value for name, value in held.items() if value.dtype == np.float32}
     state = {name: torch.from_numpy(np.array(value)) for name, value in floats.items()}
     table = "encoder.embeddings.word_embeddings.weight"
-    try:
-        numbers, scales = held[f"net.{table}_int4"].astype(np.float32), held[f"net.{table}_scale"].astype(np.float32)
-    except KeyError:
-        raise BaseError(f"{place}: not a model of this version; name its run folder instead") from None
-    rows = numbers.reshape(*scales.shape, -1) * scales[..., None]
-    state[table] = torch.from_numpy(rows.reshape(numbers.shape))
+    if f"net.{table}_int4" in held:
+        numbers, scales = held[f"net.{table}_int4"], held[f"net.{table}_scale"]
+        width = state["encoder.embeddings.LayerNorm.weight"].shape[0]
+        rows = from_blocks(numbers.astype(np.int8).reshape(*scales.shape, -1), scales, width)
+        state[table] = torch.from_numpy(np.ascontiguousarray(rows))
+    elif table not in state:
+        raise BaseError(f"{place}: not a model of this version; name its run folder instead")
     scale_at = {"DynamicQuantizeMatMul": 2, "MatMulIntegerToFloat": 3}
     divisors = {n.output[0]: held[n.input[1]] for n in graph.node if n.op_type == "Mul" and n.input[1] in held}
     for node in graph.node:

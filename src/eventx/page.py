@@ -12,7 +12,7 @@ from itertools import pairwise
 from eventx import plots
 from eventx.compare import Change
 from eventx.errors import CAUSES, Cause, Error
-from eventx.evaluate import Report, Score
+from eventx.evaluate import Report, Score, with_interval
 from eventx.markup import colour
 from eventx.metrics import Counts
 from eventx.schema import MODALITIES, TYPES
@@ -116,7 +116,7 @@ def _system(score: Score, causes: Sequence[Cause]) -> Iterable[str]:
 def _types(score: Score) -> str:
     """Return the table of scores by type."""
     rows = [["type", "labels", "marks", "precision", "recall", "F1 (95% interval)", "F1 of presence"]]
-    for name, counts in score.by_type.items():
+    for name, counts, interval in score.types_with_intervals():
         there = score.presence.get(name, Counts())
         rows.append(
             [
@@ -125,7 +125,7 @@ def _types(score: Score) -> str:
                 f"{counts.predicted:,}",
                 f"{counts.precision:.3f}",
                 f"{counts.recall:.3f}",
-                f"{counts.f1:.3f} ({score.by_type_intervals[name][0]:.3f}-{score.by_type_intervals[name][1]:.3f})",
+                with_interval(counts.f1, interval),
                 f"{there.f1:.3f}",
             ]
         )

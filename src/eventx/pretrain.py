@@ -128,7 +128,7 @@ def pretrain(
         raise RecipeError(f"{out}: no checkpoint to resume from; pre-train without --resume")
     if checkpoint is not None and not resume:
         raise RecipeError(f"{out}: holds an unfinished run; go on with --resume, or remove the folder")
-    runs.settle(config.to_dict(), out / "pretrain.json")
+    runs.settle(config.to_dict(), out / "pretrain.json", config.defaults())
     started = time.monotonic()
     set_seed(config.seed)
     coding = coding_of(config)

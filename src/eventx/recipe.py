@@ -83,15 +83,13 @@ class _Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as plain JSON values."""
-        plain: dict[str, Any] = {}
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, tuple):
-                value = [str(item) if isinstance(item, Path) else item for item in value]
-            elif isinstance(value, Schema):
-                value = value.to_dict()
-            plain[field.name] = str(value) if isinstance(value, Path) else value
-        return plain
+        return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Return the values of keys that may be left out, as plain JSON values."""
+        fields = dataclasses.fields(cls)
+        return {field.name: _plain(field.default) for field in fields if field.default is not dataclasses.MISSING}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +109,8 @@ class TrainConfig(_Recipe):
         lead: token ids of the text's beginning that stand before each later window, as context.
         pieces: which word pieces of a word bear its tag in the loss and speak for it later, "all" or "first".
         crf: learn transition scores; needs pieces = "first".
-        freeze_embeddings: keep the word embeddings as they are (half the cost of a step on a CPU).
+        freeze_embeddings: keep the word embeddings as they are, rounded as exported models hold them (half the cost of
+            a step on a CPU).
         epochs, batch, learning_rate, warmup, weight_decay: of AdamW with linear decay; warmup as a share of all steps.
         layer_decay: factor on the learning rate from each layer to the one below.
         dropout: before the heads; encoder_dropout: of the encoder's hidden states; label_smoothing: of the tag loss.
@@ -280,6 +279,15 @@ class DistilConfig(_Recipe):
             (min(self.epochs, self.batch) > 0 and self.repeat >= 0, "epochs and batch must be positive"),
             _precision(self.precision),
         )
+
+
+def _plain(value: Any) -> Any:
+    """Return a recipe's value as JSON has it."""
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Schema):
+        return value.to_dict()
+    return str(value) if isinstance(value, Path) else value
 
 
 def _precision(value: str) -> tuple[bool, str]:

@@ -47,14 +47,19 @@ def last_checkpoint(run: Path) -> str | None:
     return found
 
 
-def settle(values: Mapping[str, Any], place: Path) -> None:
+def settle(values: Mapping[str, Any], place: Path, defaults: Mapping[str, Any] | None = None) -> None:
     """Write what decides a run, or make sure that what stands there is the same: only then can the run go on.
+
+    Args:
+        values: what decides it.
+        place: the file.
+        defaults: what keys stand for that an earlier version did not write.
 
     Raises:
         RecipeError: if the run there was begun with something else.
     """
     wanted = json.loads(json.dumps(values))
-    if place.is_file() and json.loads(place.read_text(encoding="utf-8")) != wanted:
+    if place.is_file() and {**(defaults or {}), **json.loads(place.read_text(encoding="utf-8"))} != wanted:
         raise RecipeError(
             f"{place.parent}: holds a run by another recipe or of other labels ({place}); go on with those, or name "
             "another folder"
@@ -78,7 +83,7 @@ def settle_training(config: TrainConfig, articles: Sequence[Article], run: Path,
     if resume:
         if not begun or not place.is_file():
             raise RecipeError(f"{run}: no checkpoint to resume from; train without --resume")
-        settle(config.to_dict(), place)
+        settle(config.to_dict(), place, config.defaults())
         settle(digest, learnt)
         return
     if begun and not (run / "history.json").is_file():
@@ -87,5 +92,5 @@ def settle_training(config: TrainConfig, articles: Sequence[Article], run: Path,
         shutil.rmtree(member)
     for name in ("history.json", "epochs.json", "network.safetensors", "run.json", "labels.json"):
         (run / name).unlink(missing_ok=True)
-    settle(config.to_dict(), place)
+    settle(config.to_dict(), place, config.defaults())
     settle(digest, learnt)

@@ -121,7 +121,7 @@ def train_member(
     coding = batches.coding_of(config)
     net = new_network(config)
     if config.freeze_embeddings:
-        net.encoder.get_input_embeddings().requires_grad_(False)  # type: ignore[operator]
+        network.freeze_embeddings(net)
     average = _Average(net, config.average) if config.average else None
     follow = Follow(config, net, coding, dev, report, epochs=config.epochs, average=average)
     trainer = _Trainer(

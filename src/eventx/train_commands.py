@@ -103,15 +103,15 @@ def distil(
     ] = None,
 ) -> None:
     """Distil the networks of runs into one, through unlabelled text, and export it; what was begun goes on."""
-    room, training = room_of("distil"), room_of("train")
+    room = room_of("distil")
     place = run or Path("runs") / config.stem
     with faults_told():
         settings = room_of("recipe").DistilConfig.read(config)
         teachers = room.teachers_of(settings)
         taught = room.student_recipe(settings)
-        learnt, dev = training.articles_of(taught, folder_of(texts))
+        learnt, dev = room_of("train").articles_of(taught, folder_of(texts))
         corpus = room_of("unlabelled").read(
-            unlabelled, training.coding_of(taught), documents=settings.documents, seed=settings.seed
+            unlabelled, room_of("batches").coding_of(taught), documents=settings.documents, seed=settings.seed
         )
         say(f"distilling {len(teachers)} teachers on {len(corpus):,} unlabelled documents; into {place}")
         history = room.distil(settings, learnt, dev, corpus, place, report=say)
