@@ -388,6 +388,9 @@ def _exported(place: Path) -> dict[str, Tensor]:
         width = state["encoder.embeddings.LayerNorm.weight"].shape[0]
         rows = from_blocks(numbers.astype(np.int8).reshape(*scales.shape, -1), scales, width)
         state[table] = torch.from_numpy(np.ascontiguousarray(rows))
+    elif f"net.{table}_int8" in held:  # as models were exported before
+        rows = held[f"net.{table}_int8"].astype(np.float32) * held[f"net.{table}_scale"].reshape(-1, 1)
+        state[table] = torch.from_numpy(rows)
     elif table not in state:
         raise BaseError(f"{place}: not a model of this version; name its run folder instead")
     scale_at = {"DynamicQuantizeMatMul": 2, "MatMulIntegerToFloat": 3}
