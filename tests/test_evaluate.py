@@ -1,13 +1,16 @@
 """Reports: what a perfect, an empty and a half-right system score, and what the tables say."""
 
 import dataclasses
+import io
 import json
 
 import pytest
 
 pytest.importorskip("sklearn")
 
-from eventx import evaluate, labels
+from rich.console import Console
+
+from eventx import evaluate, labels, terminal
 from eventx.spans import Span
 
 
@@ -82,3 +85,9 @@ def test_a_type_has_the_interval_of_its_own_documents(articles):
     (fewer,) = evaluate.evaluate(held, {"half": system}, title="t", samples=200).scores
     assert fewer.by_type_intervals["flight"] == (low, high), "articles without the type change nothing"
     assert score.to_dict()["by_type"]["flight"]["interval"] == [round(low, 4), round(high, 4)]
+    report = evaluate.evaluate(articles, {"half": system}, title="t", samples=200)
+    for width, shown in ((80, True), (40, False)):
+        console = Console(width=width, file=io.StringIO())
+        terminal.report(report, console)
+        line = next(line for line in console.file.getvalue().splitlines() if "F1 flight" in line)
+        assert (f"({low:.3f}-{high:.3f})" in line) == shown

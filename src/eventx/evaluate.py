@@ -174,11 +174,15 @@ class Report:
             "scores": [score.to_dict() for score in self.scores],
         }
 
-    def rows(self) -> list[list[str]]:
-        """Return the report as a table of strings: a header, then a row a measure with a cell a system."""
+    def rows(self, *, type_intervals: bool = True) -> list[list[str]]:
+        """Return the report as a table of strings: a header, then a row a measure with a cell a system.
+
+        Args:
+            type_intervals: whether F1 of a type stands with its interval.
+        """
         own = sorted({name for score in self.scores for name in score.by_type} - TYPES.keys())
         types = [*TYPES, *own]
-        columns = [_measures(types), *(_column(score, types) for score in self.scores)]
+        columns = [_measures(types), *(_column(score, types, type_intervals) for score in self.scores)]
         return [["", *(score.system for score in self.scores)], *map(list, zip(*columns, strict=True))]
 
     def group_rows(self) -> list[list[str]]:
@@ -470,13 +474,13 @@ def _measures(types: Sequence[str]) -> list[str]:
     ]
 
 
-def _column(score: Score, types: Sequence[str]) -> list[str]:
+def _column(score: Score, types: Sequence[str], type_intervals: bool) -> list[str]:
     """Return a score's cells in the order of `_measures`."""
-    held = [name if name in score.by_type else "" for name in types]
+    bounds = {name: interval if type_intervals else None for name, interval in score.by_type_intervals.items()}
     return [
         with_interval(score.exact.f1, score.interval),
         f"{score.exact.precision:.3f} / {score.exact.recall:.3f}",
-        *(with_interval(score.by_type[name].f1, score.by_type_intervals[name]) if name else "-" for name in held),
+        *(with_interval(score.by_type[name].f1, bounds[name]) if name in bounds else "-" for name in types),
         f"{score.span:.3f}",
         f"{score.given_span:.3f}",
         f"{score.overlap:.3f}",

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _EXAMPLES = 3
+_FIRST, _CELL = 28, 21
+"""Characters that a report's first column, and a cell with an interval, take."""
 _LEFT, _RIGHT = 60, 40
 """Characters shown before and behind a place, at most."""
 
@@ -22,7 +24,7 @@ def report(report: Report, console: Console) -> None:
     """Print a report as a table: a row a measure, a column a system."""
     from rich.table import Table
 
-    header, *rows = report.rows()
+    header, *rows = report.rows(type_intervals=console.width >= _FIRST + _CELL * len(report.scores))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for at, name in enumerate(header):
         table.add_column(name, justify="left" if at == 0 else "right")
