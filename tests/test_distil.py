@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.filterwarnings("ignore:::torch", "ignore:::copyreg", "ignore:::onnx", "ignore::FutureWarning")
 
 import eventx  # noqa: E402
-from eventx import batches, distil, metrics, network, pretrain, recipe, runs, train, unlabelled  # noqa: E402
+from eventx import batches, distil, metrics, network, pretrain, recipe, runs, train, unlabelled, warmstart  # noqa: E402
 from eventx.cli import app  # noqa: E402
 
 
@@ -99,7 +99,7 @@ def test_a_student_learns_what_its_teachers_know(corpus, tiny_config, tmp_path, 
     found = [train.predict(net, batches.coding_of(config), article.text) for article in articles]
     assert metrics.count([article.spans for article in articles], found).f1 > 0.9
     assert runs.read_run(tmp_path / "student") == dataclasses.replace(config, layers=layers or 2)
-    assert network.depth(net) == (layers or 2)
+    assert warmstart.depth(net) == (layers or 2)
     with pytest.raises(recipe.RecipeError, match="another recipe"):
         distil.distil(dataclasses.replace(settings, epochs=31), articles, (), corpus, tmp_path / "student")
     net.encoder.resize_token_embeddings(100)
@@ -212,9 +212,9 @@ def test_a_deeper_student_by_the_command_line(corpus, tiny_config, root, tmp_pat
     words = ["distil", tmp_path / "deep.toml", "--unlabelled", tmp_path / "u.jsonl", "--run", tmp_path / "deep"]
     result = CliRunner().invoke(app, [*map(str, words)])
     assert result.exit_code == 0, result.output
-    assert network.depth(network.load(tmp_path / "deep")) == 3
+    assert warmstart.depth(network.load(tmp_path / "deep")) == 3
     begun = train.new_network(dataclasses.replace(config, base=str(tmp_path / "deep" / "model")))
-    assert network.depth(begun) == 3
+    assert warmstart.depth(begun) == 3
     tagger, coding = eventx.load(tmp_path / "deep" / "model"), batches.coding_of(config)
     by_model = [[span for span, _ in tagger.spans(article.text)] for article in articles]
     found = [train.predict(begun.eval(), coding, article.text) for article in articles]
@@ -224,7 +224,7 @@ def test_a_deeper_student_by_the_command_line(corpus, tiny_config, root, tmp_pat
             teachers=(tmp_path / ("first" if depth == 3 else "deep"),), start=str(tmp_path / start), epochs=1
         )
         distil.distil(settings, articles, (), corpus, tmp_path / f"from-{start}")
-        assert network.depth(network.load(tmp_path / f"from-{start}")) == depth
+        assert warmstart.depth(network.load(tmp_path / f"from-{start}")) == depth
         assert runs.read_run(tmp_path / f"from-{start}").layers == depth
 
     missing = CliRunner().invoke(

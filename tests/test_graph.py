@@ -10,7 +10,7 @@ import onnx  # noqa: E402
 import onnxruntime  # noqa: E402
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from eventx import graph, network, train  # noqa: E402
+from eventx import graph, network, train, warmstart  # noqa: E402
 
 
 @pytest.mark.parametrize("width", [56, 64])
@@ -56,7 +56,7 @@ def test_a_graph_is_held_against_its_network(tiny_config, tmp_path):
 @pytest.mark.slow
 def test_a_network_that_has_just_grown_is_exported_as_it_is(tiny_config, tmp_path):
     net = train.new_network(tiny_config).eval()
-    network.grow(net, 3)
+    warmstart.grow(net, 3)
     with torch.no_grad():
         net.encoder.encoder.layer[1].output.dense.weight.normal_(0, 0.1)
     graph.to_onnx(net, tmp_path / "float.onnx")

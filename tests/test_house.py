@@ -13,20 +13,8 @@ SOURCE = Path(eventx.__file__).parent
 FLOORS = [
     {"spans", "schema", "text", "recipe", "markup"},
     {"labels", "split", "encode", "metrics", "reading", "writing", "network", "cue", "model", "runs"},
-    {
-        "notes",
-        "tagger",
-        "batches",
-        "train",
-        "graph",
-        "baselines",
-        "unlabelled",
-        "groups",
-        "plots",
-        "curve",
-        "inputs",
-        "marks",
-    },
+    {"notes", "tagger", "batches", "warmstart", "train", "graph", "baselines", "unlabelled", "groups", "plots"}
+    | {"curve", "inputs", "marks"},
     {"calibrate", "export", "pretrain", "distil", "crossfit", "predictions", "doubts", "component"}
     | {"brat", "conll", "docbin", "doccano", "labelstudio", "prodigy", "spancsv", "xmi"},
     {"evaluate", "errors", "compare", "formats", "job", "reviewing"},
@@ -43,6 +31,7 @@ SAME_FLOOR = {
     ("labels", "split"),
     ("runs", "labels"),
     ("train", "batches"),
+    ("train", "warmstart"),
     ("recipe", "schema"),
 } | {("spans", "markup")}
 """The only imports that stay on a floor."""

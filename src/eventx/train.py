@@ -22,7 +22,7 @@ from torch import nn
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
-from eventx import batches, labels, network
+from eventx import batches, labels, network, warmstart
 from eventx.encode import Coding, Encoded, WordScores, decode, encode, gather, window_ids
 from eventx.labels import Article
 from eventx.metrics import count
@@ -171,10 +171,10 @@ def new_network(config: TrainConfig) -> network.Network:
     check_window(net, config.window)
     try:
         if config.base:
-            network.begin_with(net, Path(config.base))
+            warmstart.begin_with(net, Path(config.base))
         if config.layers:
-            network.grow(net, config.layers)
-    except network.BaseError as error:
+            warmstart.grow(net, config.layers)
+    except warmstart.BaseError as error:
         raise RecipeError(str(error)) from None
     return net
 
