@@ -14,7 +14,7 @@ FLOORS = [
     {"spans", "schema", "text", "recipe", "markup"},
     {"labels", "split", "encode", "metrics", "reading", "writing", "network", "cue", "model", "runs"},
     {"notes", "tagger", "batches", "warmstart", "train", "graph", "baselines", "unlabelled", "groups", "plots"}
-    | {"curve", "inputs", "marks"},
+    | {"curve", "inputs", "marks", "report"},
     {"calibrate", "export", "pretrain", "distil", "crossfit", "predictions", "doubts", "component"}
     | {"brat", "conll", "docbin", "doccano", "labelstudio", "prodigy", "spancsv", "xmi"},
     {"evaluate", "errors", "compare", "formats", "job", "reviewing"},

@@ -12,9 +12,9 @@ from itertools import pairwise
 from eventx import plots
 from eventx.compare import Change
 from eventx.errors import CAUSES, Cause, Error
-from eventx.evaluate import Report, Score, with_interval
 from eventx.markup import colour
 from eventx.metrics import Counts
+from eventx.report import Report, Score, with_interval
 from eventx.schema import MODALITIES, TYPES
 
 _SHOWN = 12

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from eventx.compare import Change, Comparison
 from eventx.errors import CAUSES, Cause, Error
-from eventx.evaluate import Report
+from eventx.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
