@@ -90,7 +90,7 @@ def serve(tmp_path):
     yield start
     for process in begun:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 def settle(page) -> None:
