@@ -142,6 +142,17 @@ def test_training_goes_on_from_an_exported_model(tiny_config, finished, tmp_path
 
 
 @pytest.mark.slow
+def test_training_goes_on_from_the_shipped_model(root, seeds, tagger):
+    config = recipe.TrainConfig.read(root / "configs" / "seeds.toml")
+    config = dataclasses.replace(config, base=str(root / "models" / "news-small"), window=tagger.config.window)
+    net, coding = train.new_network(config).eval(), batches.coding_of(config)
+    text = seeds[0].read_text(encoding="utf-8")
+    found = {(span.start, span.end, span.label) for span in train.predict(net, coding, text)}
+    wanted = {(span.start, span.end, span.label) for span, _ in tagger.spans(text)}
+    assert len(found & wanted) >= 0.9 * len(found | wanted) > 0
+
+
+@pytest.mark.slow
 def test_a_base_keeps_the_heads_of_its_types(tiny_config, finished, root):
     from eventx.schema import Schema, tags
 

@@ -147,7 +147,7 @@ def _exported(place: Path) -> dict[str, Tensor]:
         rows = from_blocks(numbers.astype(np.int8).reshape(*scales.shape, -1), scales, width)
         state[table] = torch.from_numpy(np.ascontiguousarray(rows))
     elif f"net.{table}_int8" in held:  # as models were exported before
-        rows = held[f"net.{table}_int8"].astype(np.float32) * held[f"net.{table}_scale"].reshape(-1, 1)
+        rows = held[f"net.{table}_int8"].astype(np.float32) * state.pop(f"{table}_scale").numpy().reshape(-1, 1)
         state[table] = torch.from_numpy(rows)
     elif table not in state:
         raise BaseError(f"{place}: not a model of this version; name its run folder instead")
