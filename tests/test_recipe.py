@@ -57,6 +57,7 @@ def test_the_committed_lessons_are_sound(root, name):
 @pytest.mark.parametrize(
     ("kind", "text", "what"),
     [
+        (TrainConfig, GOOD + "keep = 1.0\n", "a share from 0 to less than 1"),
         (TrainConfig, GOOD + "lead = 260\n", "it must be less than window"),
         (PretrainConfig, "masked = 1.5\n", "a share between 0 and 1"),
         (PretrainConfig, 'labels = ["a.jsonl"]\n', "unknown key 'labels'"),

@@ -142,6 +142,21 @@ def test_training_goes_on_from_an_exported_model(tiny_config, finished, tmp_path
 
 
 @pytest.mark.slow
+def test_a_share_of_the_base_is_kept(tiny_config, finished, tmp_path):
+    config = dataclasses.replace(tiny_config, base=str(finished), epochs=1)
+    articles, _ = train.articles_of(config, None)
+    for name, keep in (("whole", 0.0), ("kept", 0.25)):
+        train.train(dataclasses.replace(config, keep=keep), articles, (), tmp_path / name)
+    base, whole, kept = (
+        load_file(place / "network.safetensors") for place in (finished, tmp_path / "whole", tmp_path / "kept")
+    )
+    assert any(not torch.equal(base[name], whole[name]) for name in base)
+    assert all(torch.allclose(kept[name], 0.75 * whole[name] + 0.25 * base[name], atol=1e-6) for name in base)
+    with pytest.raises(recipe.RecipeError, match="keep needs weights to begin with"):
+        train.train(dataclasses.replace(tiny_config, keep=0.25), articles, (), tmp_path / "none")
+
+
+@pytest.mark.slow
 def test_training_goes_on_from_the_shipped_model(root, seeds, tagger):
     config = recipe.TrainConfig.read(root / "configs" / "seeds.toml")
     config = dataclasses.replace(config, base=str(root / "models" / "news-small"), window=tagger.config.window)

@@ -118,6 +118,8 @@ class TrainConfig(_Recipe):
         modality_weight: weight of the modality loss, the tag loss counting 1.
         r_drop: weight of the divergence between two passes with other dropout (Liang et al. 2021); 0 for one pass.
         average: decay a step of the exponential moving average of the weights that is kept at the end; 0 for none.
+        keep: share of the weights of `base` that is mixed back into what was learnt at the end, which forgets less
+            (WiSE-FT, Wortsman et al. 2022).
         members: networks trained from the same start in another order each, whose weights are averaged (Wortsman et
             al. 2022).
         seed: of the heads, the order and the dropout.
@@ -151,6 +153,7 @@ class TrainConfig(_Recipe):
     modality_weight: float = 0.3
     r_drop: float = 0.0
     average: float = 0.0
+    keep: float = 0.0
     members: int = 1
     seed: int = 1
     precision: str = "auto"
@@ -168,6 +171,7 @@ class TrainConfig(_Recipe):
             ),
             (min(self.epochs, self.batch, self.members) > 0, "epochs, batch and members must be positive"),
             _layers(self.layers),
+            _kept(self.keep),
             (self.dev not in self.train, f"dev part {self.dev!r} is also learnt from; take it out of train"),
             (bool(self.train) and bool(self.labels), "labels and train must name something"),
         )
@@ -274,7 +278,7 @@ class DistilConfig(_Recipe):
             (self.window >= 0, f"window is {self.window}; it is a number of word pieces, 0 for that of the first run"),
             _layers(self.layers),
             (min(self.documents, default=0) >= 0, "documents must not be negative; 0 stands for all"),
-            (0 <= self.keep < 1, f"keep is {self.keep}; it is a share from 0 to less than 1"),
+            _kept(self.keep),
             (self.start != "encoder" or not self.keep, 'keep needs weights to begin with; start is "encoder"'),
             (min(self.epochs, self.batch) > 0 and self.repeat >= 0, "epochs and batch must be positive"),
             _precision(self.precision),
@@ -293,6 +297,11 @@ def _plain(value: Any) -> Any:
 def _precision(value: str) -> tuple[bool, str]:
     """Return whether a precision is known, and what to say if not."""
     return value in ("auto", "bf16", "fp32"), f'precision is {value!r}; use "auto", "bf16" or "fp32"'
+
+
+def _kept(share: float) -> tuple[bool, str]:
+    """Return whether a share of the first weights can be mixed back, and what to say if not."""
+    return 0 <= share < 1, f"keep is {share}; it is a share from 0 to less than 1"
 
 
 def _layers(value: int) -> tuple[bool, str]:

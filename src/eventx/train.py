@@ -6,6 +6,7 @@ training, checkpoints. Export turns it into a model folder; scoring on held-out 
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import shutil
@@ -120,8 +121,11 @@ def train_member(
     set_seed(config.seed)
     coding = batches.coding_of(config)
     net = new_network(config)
+    if config.keep and not config.base:
+        raise RecipeError("keep needs weights to begin with; name a base in the recipe, or with --base")
     if config.freeze_embeddings:
         network.freeze_embeddings(net)
+    base = copy.deepcopy(net) if config.keep else None
     average = _Average(net, config.average) if config.average else None
     follow = Follow(config, net, coding, dev, report, epochs=config.epochs, average=average)
     trainer = _Trainer(
@@ -143,6 +147,8 @@ def train_member(
     trainer.train(resume_from_checkpoint=last_checkpoint(place))
     if average:
         average.swap()
+    if base is not None:
+        net = network.average([net.to("cpu"), base], [1 - config.keep, config.keep])
     network.save(net, place)
     coding.tokenizer.save(str(place / "tokenizer.json"))
     shutil.rmtree(place / "checkpoints", ignore_errors=True)
