@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -182,6 +183,22 @@ def test_a_base_keeps_the_heads_of_its_types(tiny_config, finished, root):
         train.new_network(dataclasses.replace(tiny_config, base=str(root / "seeds")))
     with pytest.raises(recipe.RecipeError, match="made of another encoder"):
         train.new_network(dataclasses.replace(tiny_config, base=str(root / "models" / "news-small")))
+
+
+def test_a_model_with_8_bit_embeddings_is_gone_on_from(tiny_config, tiny_folder, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    config = dataclasses.replace(tiny_config, base=str(tiny_folder))
+    rows = train.new_network(config).encoder.get_input_embeddings().weight.detach().numpy()
+    scale = np.maximum(np.abs(rows).max(axis=1, keepdims=True), 1e-6).astype(np.float32) / 127
+    model, table = onnx.load(tiny_folder / "model.onnx"), "net.encoder.embeddings.word_embeddings.weight"
+    others = [each for each in model.graph.initializer if each.name not in (f"{table}_int4", f"{table}_scale")]
+    made = {f"{table}_int8": np.rint(rows / scale).astype(np.int8), f"{table}_scale": scale}
+    del model.graph.initializer[:]
+    model.graph.initializer.extend([*others, *(onnx.numpy_helper.from_array(v, n) for n, v in made.items())])
+    onnx.save(model, tmp_path / "model.onnx")
+    shutil.copyfile(tiny_folder / "config.json", tmp_path / "config.json")
+    again = train.new_network(dataclasses.replace(config, base=str(tmp_path)))
+    assert np.abs(again.encoder.get_input_embeddings().weight.detach().numpy() - rows).max() <= scale.max()
 
 
 def test_a_model_is_calibrated_anew_without_its_network(tiny_folder, root, tmp_path):

@@ -116,13 +116,16 @@ def train_member(
 
     Returns:
         Loss and dev score an epoch.
+
+    Raises:
+        RecipeError: if encoder or base cannot be had, do not fit, or `keep` has no base to keep of.
     """
+    if config.keep and not config.base:
+        raise RecipeError("keep needs weights to begin with; name a base in the recipe, or with --base")
     place.mkdir(parents=True, exist_ok=True)
     set_seed(config.seed)
     coding = batches.coding_of(config)
     net = new_network(config)
-    if config.keep and not config.base:
-        raise RecipeError("keep needs weights to begin with; name a base in the recipe, or with --base")
     if config.freeze_embeddings:
         network.freeze_embeddings(net)
     base = copy.deepcopy(net) if config.keep else None
