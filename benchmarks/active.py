@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from eventx import batches, encode, errors, metrics, network, runs, split, train
+from eventx import batches, encode, errors, inference, metrics, network, runs, split, train
 from eventx.encode import decode, gather, window_ids
 from eventx.labels import Article
 from eventx.predictions import Prediction
@@ -35,7 +35,7 @@ def read(place: Path, config: TrainConfig, articles: list[Article]) -> list[Pred
     made = []
     for article in articles:
         coded = encode.encode(article.text or "", coding)
-        scores = gather(coded, network.runner(net)(window_ids(coded, coding)), coding)
+        scores = gather(coded, inference.runner(net)(window_ids(coded, coding)), coding)
         found = decode(scores, net.types, net.modalities, net.transitions())
         made.append(
             Prediction(article.id, article.sha256, tuple(span for span, _ in found), tuple(score for _, score in found))

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from eventx import batches, crossfit, metrics, network, train
+from eventx import batches, crossfit, inference, metrics, network, train
 from eventx.encode import decode, encode
 from eventx.recipe import RecipeError, TrainConfig
 from eventx.schema import MODALITIES
@@ -36,8 +36,8 @@ def run(task: tuple[str, int, TrainConfig, list[Any], list[Any]]) -> tuple[dict[
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as place:
         epochs = train.train_member(config, 1, articles, dev, Path(place), checkpoints=False)
-        net = network.load(Path(place)).to(train.device())
-    found = train.predict_all(
+        net = network.load(Path(place)).to(inference.device())
+    found = inference.predict_all(
         net, batches.coding_of(config), [encode(a.text or "", batches.coding_of(config)) for a in dev]
     )
     gold = [article.spans for article in dev]

@@ -13,7 +13,19 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.filterwarnings("ignore:::torch", "ignore:::copyreg", "ignore:::onnx", "ignore::FutureWarning")
 
 import eventx  # noqa: E402
-from eventx import batches, distil, metrics, network, pretrain, recipe, runs, train, unlabelled, warmstart  # noqa: E402
+from eventx import (  # noqa: E402
+    batches,
+    distil,
+    inference,
+    metrics,
+    network,
+    pretrain,
+    recipe,
+    runs,
+    train,
+    unlabelled,
+    warmstart,
+)
 from eventx.cli import app  # noqa: E402
 
 
@@ -96,7 +108,7 @@ def test_a_student_learns_what_its_teachers_know(corpus, tiny_config, tmp_path, 
     assert len(said) == 1
     assert "finished already" in said[0]
     net = network.load(tmp_path / "student")
-    found = [train.predict(net, batches.coding_of(config), article.text) for article in articles]
+    found = [inference.predict(net, batches.coding_of(config), article.text) for article in articles]
     assert metrics.count([article.spans for article in articles], found).f1 > 0.9
     assert runs.read_run(tmp_path / "student") == dataclasses.replace(config, layers=layers or 2)
     assert warmstart.depth(net) == (layers or 2)
@@ -217,7 +229,7 @@ def test_a_deeper_student_by_the_command_line(corpus, tiny_config, root, tmp_pat
     assert warmstart.depth(begun) == 3
     tagger, coding = eventx.load(tmp_path / "deep" / "model"), batches.coding_of(config)
     by_model = [[span for span, _ in tagger.spans(article.text)] for article in articles]
-    found = [train.predict(begun.eval(), coding, article.text) for article in articles]
+    found = [inference.predict(begun.eval(), coding, article.text) for article in articles]
     assert metrics.count(by_model, found).f1 > 0.95
     for start, depth in (("deep", 3), ("first", 2)):  # without layers it stays as deep as what it begins with
         settings = recipe.DistilConfig(

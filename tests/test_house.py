@@ -12,9 +12,9 @@ import eventx
 SOURCE = Path(eventx.__file__).parent
 FLOORS = [
     {"spans", "schema", "text", "recipe", "markup"},
-    {"labels", "split", "encode", "metrics", "reading", "writing", "network", "cue", "model", "runs"},
-    {"notes", "tagger", "batches", "warmstart", "train", "graph", "baselines", "unlabelled", "groups", "plots"}
-    | {"curve", "inputs", "marks", "report"},
+    {"labels", "split", "encode", "metrics", "reading", "writing", "network", "inference", "cue", "model", "runs"},
+    {"notes", "tagger", "batches", "warmstart", "callbacks", "train", "graph", "baselines", "unlabelled"}
+    | {"groups", "plots", "curve", "inputs", "marks", "report"},
     {"calibrate", "export", "pretrain", "distil", "crossfit", "predictions", "doubts", "component"}
     | {"brat", "conll", "docbin", "doccano", "labelstudio", "prodigy", "spancsv", "xmi"},
     {"evaluate", "errors", "compare", "formats", "job", "reviewing"},
@@ -27,10 +27,13 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 SAME_FLOOR = {
     ("export", "calibrate"),
     ("network", "encode"),
+    ("inference", "network"),
+    ("inference", "encode"),
     ("model", "encode"),
     ("labels", "split"),
     ("runs", "labels"),
     ("train", "batches"),
+    ("train", "callbacks"),
     ("train", "warmstart"),
     ("recipe", "schema"),
 } | {("spans", "markup")}

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:::torch", "ignore:::copyreg", "i
 from safetensors.torch import load_file  # noqa: E402
 
 import eventx  # noqa: E402
-from eventx import batches, export, labels, metrics, network, recipe, runs, train  # noqa: E402
+from eventx import batches, export, inference, labels, metrics, network, recipe, runs, train  # noqa: E402
 from eventx.encode import allowed  # noqa: E402
 
 
@@ -93,7 +93,7 @@ def test_torch_and_onnx_mark_the_same_spans(tiny_config, tmp_path, changes):
     assert quality.float_f1 > 0.9
     net, coding = network.load(run), batches.coding_of(config)
     floating, small = eventx.load(run / "float"), eventx.load(tmp_path / "m")
-    by_torch = [train.predict(net, coding, article.text) for article in articles]
+    by_torch = [inference.predict(net, coding, article.text) for article in articles]
     by_onnx = [[event.span for event in floating.tag(article.text).events] for article in articles]
     by_int8 = [[event.span for event in small.tag(article.text).events] for article in articles]
     assert by_onnx == by_torch
@@ -132,7 +132,7 @@ def test_training_goes_on_from_an_exported_model(tiny_config, finished, tmp_path
     articles, _ = train.articles_of(config, None)
     net, coding, tagger = train.new_network(config).eval(), batches.coding_of(config), eventx.load(finished / "model")
     for article in articles:  # before any training it marks what the model marks
-        found = {(span.start, span.end, span.label) for span in train.predict(net, coding, article.text)}
+        found = {(span.start, span.end, span.label) for span in inference.predict(net, coding, article.text)}
         wanted = {(span.start, span.end, span.label) for span, _ in tagger.spans(article.text)}
         assert len(found & wanted) >= 0.9 * len(found | wanted)
     train.train(dataclasses.replace(config, epochs=1), articles, (), tmp_path / "run")
@@ -163,7 +163,7 @@ def test_training_goes_on_from_the_shipped_model(root, seeds, tagger):
     config = dataclasses.replace(config, base=str(root / "models" / "news-small"), window=tagger.config.window)
     net, coding = train.new_network(config).eval(), batches.coding_of(config)
     text = seeds[0].read_text(encoding="utf-8")
-    found = {(span.start, span.end, span.label) for span in train.predict(net, coding, text)}
+    found = {(span.start, span.end, span.label) for span in inference.predict(net, coding, text)}
     wanted = {(span.start, span.end, span.label) for span, _ in tagger.spans(text)}
     assert len(found & wanted) >= 0.9 * len(found | wanted) > 0
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from eventx import batches, labels, network, runs, train
+from eventx import batches, inference, labels, network, runs, train
 from eventx import split as splits
 from eventx.encode import WordScores, decode, encode
 from eventx.labels import Article
@@ -207,11 +207,11 @@ def _held_out(task: _Task) -> dict[str, WordScores]:
     if not (task.place / "network.safetensors").is_file():
         learnt = [article for article in task.articles if task.fold_of[article.id] != task.held_out]
         train.train_member(config, 1 + task.seed, learnt, (), task.place, checkpoints=False)
-    net = network.load(task.place).to(train.device())
+    net = network.load(task.place).to(inference.device())
     asked = [*(article for article in task.articles if task.fold_of[article.id] == task.held_out), *task.beside]
     coding = batches.coding_of(config)
     encoded = [encode(article.text or "", coding) for article in asked]
-    found = train.predict_all(net, coding, encoded, bf16=train.use_bf16(config.precision))
+    found = inference.predict_all(net, coding, encoded, bf16=inference.use_bf16(config.precision))
     return {article.id: scores for article, (_, scores) in zip(asked, found, strict=True)}
 
 

@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import Trainer, set_seed
 
-from eventx import batches, labels, network, runs, train, warmstart
+from eventx import batches, callbacks, inference, labels, network, runs, train, warmstart
 from eventx.encode import Coding, Ints
 from eventx.labels import Article
 from eventx.recipe import DistilConfig, RecipeError, TrainConfig
@@ -142,14 +142,14 @@ def distil(
     coding = batches.coding_of(recipe)
     place = run / "targets.npy"
     if not place.is_file():
-        ask(teachers, corpus, coding, place, bf16=train.use_bf16(config.precision), report=report)
+        ask(teachers, corpus, coding, place, bf16=inference.use_bf16(config.precision), report=report)
     rows = _Rows(
         corpus,
         dataclasses.replace(coding, overlap=0),
         np.load(place, mmap_mode="r"),
         _hard(articles, recipe) * config.repeat,
     )
-    follow = train.Follow(recipe, net, coding, dev, report, epochs=config.epochs)
+    follow = callbacks.Follow(recipe, net, coding, dev, report, epochs=config.epochs)
     trainer = _Trainer(
         model=net,
         args=train.arguments(
@@ -164,7 +164,7 @@ def distil(
         data_collator=_collate,
         callbacks=[follow],
     )
-    train.quiet(trainer)
+    callbacks.quiet(trainer)
     trainer.train(resume_from_checkpoint=runs.last_checkpoint(run))
     if config.keep:
         net = network.average([net.to("cpu"), cast(network.Network, start)], [1 - config.keep, config.keep])
@@ -258,7 +258,7 @@ def ask(
     teachers = [teacher for teacher in teachers if teacher.share]
     width = len(tags(shape.types)) + len(shape.modalities)
     total = np.zeros((len(corpus.ids), width), dtype=np.float32)
-    device = train.device()
+    device = inference.device()
     started = time.monotonic()
     for number, teacher in enumerate(teachers, 1):
         own = batches.coding_of(teacher.recipe)

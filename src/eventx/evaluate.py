@@ -159,7 +159,7 @@ def leave_one_out(
         LabelError: as `train.articles_of` does.
         RecipeError: likewise; and if there are fewer than two parts.
     """
-    from eventx import batches, network, recipe, train
+    from eventx import batches, inference, network, recipe, train
 
     if len(config.train) < 2:
         raise recipe.RecipeError("leaving one out needs two parts or more in train")
@@ -173,7 +173,7 @@ def leave_one_out(
         with tempfile.TemporaryDirectory() as place:
             train.train(others, learnt, (), Path(place))
             net, coding = network.load(Path(place)), batches.coding_of(config)
-        systems: dict[str, System] = {"model": partial(train.predict, net, coding), **baselines(learnt)}
+        systems: dict[str, System] = {"model": partial(inference.predict, net, coding), **baselines(learnt)}
         every += scored
         for name, system in systems.items():
             said[name] += predictions.run(system, scored)

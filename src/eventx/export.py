@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from eventx import batches, calibrate, network, runs, train
+from eventx import batches, calibrate, inference, network, runs
 from eventx.encode import Ints, WordScores, decode, encode, window_ids
 from eventx.graph import agree, quantise, to_onnx
 from eventx.labels import Article
@@ -195,7 +195,7 @@ def _calibrated(
 def _settle_outside(net: network.Network, facts: TrainConfig, held_out: Sequence[Article]) -> float:
     """Shift the logit of O so that the network marks as much as serves F1 on held-out articles; return the shift."""
     coding = batches.coding_of(facts)
-    said = train.predict_all(net, coding, [encode(article.text or "", coding) for article in held_out])
+    said = inference.predict_all(net, coding, [encode(article.text or "", coding) for article in held_out])
     gold = [article.spans for article in held_out]
 
     def f1(bias: float) -> float:

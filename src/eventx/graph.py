@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 
-from eventx import network
+from eventx import inference, network
 from eventx.encode import Floats, Ints
 
 _ATTENTION = "eventx_fused"
@@ -112,7 +112,7 @@ def agree(net: network.Network, place: Path, windows: Sequence[Ints]) -> None:
         said = [session.run(None, {"ids": ids[None]})[0][0] for ids in windows]
     except Exception as error:  # the runtime's own, of many kinds
         raise GraphError(f"an encoder of the kind {kind} cannot be exported: {str(error).splitlines()[0]}") from error
-    for (tags, _), graph in zip(network.runner(net)(list(windows)), said, strict=True):
+    for (tags, _), graph in zip(inference.runner(net)(list(windows)), said, strict=True):
         apart = float(np.abs(np.asarray(graph) - tags).max())
         if not apart < _APART:
             raise GraphError(f"an encoder of the kind {kind} cannot be exported: its logits part by {apart:.2g}")

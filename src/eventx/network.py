@@ -273,29 +273,3 @@ def average(networks: Sequence[Network], shares: Sequence[float] | None = None) 
     mean = {name: sum(share * state[name] for share, state in zip(shares, states, strict=True)) for name in states[0]}
     networks[0].load_state_dict(mean, strict=False)
     return networks[0]
-
-
-def runner(network: Network, *, batch: int = 32, bf16: bool = False) -> Any:
-    """Return an `encode.Runner` that runs a network over windows in padded batches, in bf16 where that is enough."""
-
-    def run(windows: Any) -> list[tuple[Floats, Floats]]:
-        device = next(network.parameters()).device
-        results: list[tuple[Floats, Floats]] = [(np.zeros((0, 0), np.float32),) * 2] * len(windows)
-        order = sorted(range(len(windows)), key=lambda at: len(windows[at]))
-        for low in range(0, len(order), batch):
-            chosen = order[low : low + batch]
-            longest = max(len(windows[at]) for at in chosen)
-            ids = torch.zeros(len(chosen), longest, dtype=torch.long)
-            mask = torch.zeros_like(ids)
-            for row, at in enumerate(chosen):
-                ids[row, : len(windows[at])] = torch.from_numpy(windows[at])
-                mask[row, : len(windows[at])] = 1
-            with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                output = network(ids.to(device), mask.to(device))
-            tags, modalities = output["tags"].float().cpu().numpy(), output["modalities"].float().cpu().numpy()
-            for row, at in enumerate(chosen):
-                size = len(windows[at])
-                results[at] = (tags[row, :size], modalities[row, :size])
-        return results
-
-    return run

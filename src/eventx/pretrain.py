@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 from transformers import AutoConfig, AutoModel, Trainer, TrainerCallback, set_seed
 from transformers.utils import logging
 
-from eventx import batches, runs, train
+from eventx import batches, callbacks, runs, train
 from eventx.encode import Coding, Ints
 from eventx.network import IGNORE, attention
 from eventx.recipe import PretrainConfig, RecipeError
@@ -156,7 +156,7 @@ def pretrain(
         data_collator=_Mask(coding, config.masked),
         callbacks=[_Lines(report)],
     )
-    train.quiet(trainer)
+    callbacks.quiet(trainer)
     trainer.train(resume_from_checkpoint=checkpoint if resume else None)
     body.to("cpu").save_pretrained(out)
     coding.tokenizer.save(str(out / "tokenizer.json"))

@@ -12,25 +12,20 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import nn
-from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
-from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from transformers import Trainer, TrainingArguments, set_seed
 
-from eventx import batches, labels, network, warmstart
-from eventx.encode import Coding, Encoded, WordScores, decode, encode, gather, window_ids
+from eventx import batches, callbacks, inference, labels, network, warmstart
 from eventx.labels import Article
-from eventx.metrics import count
 from eventx.recipe import DistilConfig, PretrainConfig, RecipeError, TrainConfig
 from eventx.runs import label_digest, last_checkpoint, settle_training
 from eventx.schema import MODALITIES, tags
-from eventx.spans import Span
 
 
 def articles_of(config: TrainConfig, texts: Path | None) -> tuple[list[Article], list[Article]]:
@@ -129,8 +124,8 @@ def train_member(
     if config.freeze_embeddings:
         network.freeze_embeddings(net)
     base = copy.deepcopy(net) if config.keep else None
-    average = _Average(net, config.average) if config.average else None
-    follow = Follow(config, net, coding, dev, report, epochs=config.epochs, average=average)
+    average = callbacks.Average(net, config.average) if config.average else None
+    follow = callbacks.Follow(config, net, coding, dev, report, epochs=config.epochs, average=average)
     trainer = _Trainer(
         model=net,
         args=arguments(
@@ -146,7 +141,7 @@ def train_member(
         data_collator=batches.collate,
         callbacks=[average, follow] if average else [follow],
     )
-    quiet(trainer)
+    callbacks.quiet(trainer)
     trainer.train(resume_from_checkpoint=last_checkpoint(place))
     if average:
         average.swap()
@@ -200,25 +195,6 @@ def check_window(net: network.Network, window: int) -> None:
         raise RecipeError(f"window is {window}; this encoder reads at most {positions} word pieces at once")
 
 
-def predict(net: network.Network, coding: Coding, text: str, *, bf16: bool = False) -> list[Span]:
-    """Return the spans that a torch network marks in a text."""
-    return predict_all(net, coding, [encode(text, coding)], bf16=bf16)[0][0]
-
-
-def predict_all(
-    net: network.Network, coding: Coding, texts: Sequence[Encoded], *, bf16: bool = False
-) -> list[tuple[list[Span], WordScores]]:
-    """Return the spans that a torch network marks in each encoded text, and what it says of each word."""
-    rows = [window_ids(encoded, coding) for encoded in texts]
-    outputs = network.runner(net, bf16=bf16)([ids for windows in rows for ids in windows])
-    found, at = [], 0
-    for encoded, windows in zip(texts, rows, strict=True):
-        scores = gather(encoded, outputs[at : at + len(windows)], coding)
-        at += len(windows)
-        found.append(([span for span, _ in decode(scores, net.types, net.modalities, net.transitions())], scores))
-    return found
-
-
 class _Trainer(Trainer):
     """transformers' Trainer with layer-wise learning rates and R-Drop."""
 
@@ -260,109 +236,6 @@ class _Trainer(Trainer):
         return self.optimizer
 
 
-class _Bar(ProgressCallback):
-    """The Trainer's progress bar without its logs, which the line an epoch repeats."""
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **others: Any) -> None:
-        """Write nothing."""
-
-
-class _Average(TrainerCallback):
-    """Keeps an exponential moving average of the trained weights (Polyak and Juditsky 1992)."""
-
-    def __init__(self, net: network.Network, decay: float) -> None:
-        self.net, self.decay = net, decay
-        self.shadow: dict[str, torch.Tensor] = {}
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
-        """Move the average towards the weights; quickly at first, as Adam's bias correction does."""
-        decay = min(self.decay, (1 + state.global_step) / (10 + state.global_step))
-        for name, value in self.net.named_parameters():
-            if value.requires_grad and name not in self.shadow:
-                self.shadow[name] = value.detach().clone()
-        names = list(self.shadow)
-        trained = dict(self.net.named_parameters())
-        torch._foreach_lerp_(
-            [self.shadow[name] for name in names], [trained[name].detach() for name in names], 1 - decay
-        )
-
-    def on_save(self, args: Any, state: Any, control: Any, **others: Any) -> None:
-        """Put the average beside the checkpoint."""
-        torch.save(self.shadow, Path(args.output_dir) / f"checkpoint-{state.global_step}" / "average.pt")
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **others: Any) -> None:
-        """Take the average up again where a checkpoint left it."""
-        place = Path(args.output_dir) / f"checkpoint-{state.global_step}" / "average.pt"
-        if state.global_step and place.is_file():
-            self.shadow = torch.load(place, weights_only=True)
-
-    def swap(self) -> None:
-        """Exchange weights and average."""
-        for name, value in self.net.named_parameters():
-            if name in self.shadow:
-                kept = value.detach().clone()
-                value.data.copy_(self.shadow[name])
-                self.shadow[name] = kept
-
-
-class Follow(TrainerCallback):
-    """Scores the dev part after each epoch, keeps the score in the trainer's log, and reports a line."""
-
-    def __init__(
-        self,
-        config: TrainConfig,
-        net: network.Network,
-        coding: Coding,
-        dev: Sequence[Article],
-        report: Callable[[str], None],
-        *,
-        epochs: int,
-        average: _Average | None = None,
-    ) -> None:
-        self.config, self.net, self.coding, self.dev, self.report = config, net, coding, dev, report
-        self.epochs, self.average = epochs, average
-        self.bf16 = use_bf16(config.precision)
-        self.encoded = [encode(article.text or "", coding) for article in dev]
-        self.started = time.monotonic()
-
-    def on_epoch_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
-        """Score the dev part."""
-        if not self.dev:
-            return
-        self.net.eval()
-        if self.average:
-            self.average.swap()
-        found = [spans for spans, _ in predict_all(self.net, self.coding, self.encoded, bf16=self.bf16)]
-        if self.average:
-            self.average.swap()
-        self.net.train()
-        f1 = count([article.spans for article in self.dev], found).f1
-        state.log_history.append({"epoch": state.epoch, "dev_f1": f1})  # saved with the checkpoint that follows
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **others: Any) -> None:
-        """Report the epoch that ended: its loss is logged after its scores are there."""
-        if not logs or "loss" not in logs:
-            return
-        epoch = round(state.epoch)
-        line = f"epoch {epoch}/{self.epochs}  loss {float(logs['loss']):.4f}"
-        scores = {round(entry["epoch"]): entry["dev_f1"] for entry in state.log_history if "dev_f1" in entry}
-        if epoch in scores:
-            line += f"  {self.config.dev} F1 {scores[epoch]:.4f}"
-        self.report(f"{line}  {time.monotonic() - self.started:.0f} s")
-
-    def epochs_of(self, log: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Return the history an epoch: the last loss logged in it and the dev score."""
-        losses: dict[int, float] = {}
-        scores: dict[int, float] = {}
-        for entry in log:
-            epoch = int(np.ceil(entry["epoch"] - 1e-6))
-            if "loss" in entry:
-                losses[epoch] = entry["loss"]
-            if "dev_f1" in entry:
-                scores[epoch] = entry["dev_f1"]
-        return [{"epoch": epoch, "loss": loss, "dev_f1": scores.get(epoch)} for epoch, loss in losses.items()]
-
-
 def arguments(
     config: TrainConfig | PretrainConfig | DistilConfig,
     run: Path,
@@ -383,7 +256,7 @@ def arguments(
         optim="adamw_torch_fused",
         adam_beta2=0.98,
         max_grad_norm=1.0,
-        bf16=use_bf16(config.precision),
+        bf16=inference.use_bf16(config.precision),
         use_cpu=not torch.cuda.is_available(),
         disable_tqdm=not sys.stderr.isatty(),
         save_strategy="epoch" if checkpoints else "no",
@@ -397,28 +270,7 @@ def arguments(
     return made
 
 
-def quiet(trainer: Trainer) -> None:
-    """Leave of a Trainer's own reports the progress bar alone, on a terminal."""
-    trainer.remove_callback(PrinterCallback)
-    if trainer.pop_callback(ProgressCallback) is not None:
-        trainer.add_callback(_Bar)
-
-
-def use_bf16(precision: str) -> bool:
-    """Say whether to compute in bf16: as configured, or where its products run in hardware."""
-    if precision != "auto":
-        return precision == "bf16"
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-
-
 def _layer(name: str) -> int | None:
     """Return the number of the encoder layer that a parameter belongs to, if to one."""
     found = re.search(r"\.layers?\.(\d+)\.", name)
     return int(found.group(1)) if found else None
-
-
-def device() -> torch.device:
-    """Return where to compute: a GPU if there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
