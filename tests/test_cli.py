@@ -136,7 +136,7 @@ def test_a_bad_input_is_one_line_and_the_others_are_tagged(run, article, tmp_pat
     result = run("tag", article, bad, article, "--format", "jsonl")
     assert result.exit_code == 1
     assert len(result.stdout.splitlines()) == 2
-    assert "1 inputs could not be tagged" in result.stderr
+    assert "1 input could not be tagged" in result.stderr
 
 
 def test_no_model_has_its_own_code(run, article):

@@ -520,7 +520,7 @@ class TestCommand:
         assert (refused.exit_code, "--rename Move=TYPE" in refused.stderr) == (1, True)
         assert self.run(tmp_path / "x.conll", tmp_path / "y.csv", "--rename", "Move").exit_code == 2
         named = self.run(tmp_path / "x.conll", tmp_path / "y.csv", "--rename", "Move=flight", "--rename", "Place=")
-        assert (named.exit_code, named.stdout) == (0, f"{tmp_path / 'y.csv'}: 1 documents, 1 mentions\n")
+        assert (named.exit_code, named.stdout) == (0, f"{tmp_path / 'y.csv'}: 1 document, 1 mention\n")
         skipped = self.run(tmp_path / "x.conll", tmp_path / "z.csv", "--rename", "Move=flight", "--skip")
         assert (skipped.exit_code, "left out: " in skipped.stderr) == (1, True)
 

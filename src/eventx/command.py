@@ -6,14 +6,17 @@ usable model; 130 stopped by the keyboard.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from eventx.markup import counted
+
 if TYPE_CHECKING:
+    from eventx.labels import Article
     from eventx.schema import Schema
     from eventx.tagger import Tagger
 
@@ -141,6 +144,12 @@ def faults_told() -> Iterator[None]:
 def say(line: str) -> None:
     """Print a line on standard error."""
     typer.echo(line, err=True)
+
+
+def sizes(articles: Collection[Article]) -> str:
+    """Return how many documents and mentions there are: `5 documents, 89 mentions`."""
+    mentions = sum(len(article.spans) for article in articles)
+    return f"{counted(len(articles), 'document')}, {counted(mentions, 'mention')}"
 
 
 def printable(name: str) -> str:

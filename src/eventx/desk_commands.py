@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from eventx.command import FAULTY, STOPPED, app, load_model, printable, say
+from eventx.markup import counted
 
 if TYPE_CHECKING:
     from eventx.spans import Document
@@ -167,7 +168,7 @@ def tag(
         raise typer.Exit(FAULTY) from None
     if failed:
         if len(files) > 1:
-            say(f"{len(failed)} inputs could not be tagged: {', '.join(map(printable, failed))}")
+            say(f"{counted(len(failed), 'input')} could not be tagged: {', '.join(map(printable, failed))}")
         raise typer.Exit(FAULTY)
 
 
@@ -280,7 +281,7 @@ def _run_job(
     if done is None:
         say(f"{output}: finished already")
         return
-    say(f"{output}: {done.documents:,} documents, {done.events:,} events")
+    say(f"{output}: {counted(done.documents, 'document')}, {counted(done.events, 'event')}")
     if done.failed:
         say(f"could not be tagged: {done.failed:,}; why: {job.failures_of(output)}")
         raise typer.Exit(FAULTY)

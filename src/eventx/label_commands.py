@@ -21,7 +21,9 @@ from eventx.command import (
     label_files,
     say,
     schema_of,
+    sizes,
 )
+from eventx.markup import counted
 
 
 @app.command(
@@ -70,13 +72,12 @@ def check(
     for fault in faults:
         typer.echo(str(fault))
     if faults:
-        say(f"{len(faults)} faults in {len(paths)} label files")
+        say(f"{counted(len(faults), 'fault')} in {counted(len(paths), 'label file')}")
         raise typer.Exit(FAULTY)
     read = {str(path): labels.read(path, texts=texts, need_text=False, schema=kinds) for path in paths}
     articles = [article for own in read.values() for article in own]
     unseen = sum(article.text is None for article in articles)
-    mentions = sum(len(article.spans) for article in articles)
-    line = f"no faults: {len(articles)} documents, {mentions} mentions"
+    line = f"no faults: {sizes(articles)}"
     line += f"; split: {split}" if split else "; no split checked"
     typer.echo(line + (f"; {unseen} checked without their text (--texts DIR)" if unseen else ""))
     if doubts or output:
@@ -204,7 +205,7 @@ def compile_notes(
         if not made:
             raise labels.LabelError(f"{notes}: no notes there; expected NAME.tsv files")
         labels.write(made, output)
-    typer.echo(f"{output}: {len(made)} documents, {sum(len(article.spans) for article in made)} mentions")
+    typer.echo(f"{output}: {sizes(made)}")
 
 
 @app.command(
@@ -241,8 +242,8 @@ def agree(
             raise labels.LabelError(f"{first} and {second} have no document in common")
         one, two = ([side[name] for name in names] for side in sides)
     found = metrics.agreement(one, two)
-    counted = [sum(map(len, side)) for side in (one, two)]
-    typer.echo(f"{len(names)} documents; mentions: {counted[0]} and {counted[1]}")
+    marked = [sum(map(len, side)) for side in (one, two)]
+    typer.echo(f"{counted(len(names), 'document')}; mentions: {marked[0]} and {marked[1]}")
     typer.echo(f"span and type: F1 {found.exact:.3f}; span alone: F1 {found.span:.3f}")
     for name, value in found.by_type.items():
         typer.echo(f"  {name}: F1 {value:.3f}")
@@ -309,11 +310,11 @@ def convert(
         told = formats.write(writer, articles, target, kinds, texts=into)
     for line in skipped:
         say(f"left out: {line}")
-    typer.echo(f"{target}: {len(articles)} documents, {sum(len(article.spans) for article in articles)} mentions")
+    typer.echo(f"{target}: {sizes(articles)}")
     for line in told:
         say(line)
     if skipped:
-        say(f"{len(skipped)} marks left out")
+        say(f"{counted(len(skipped), 'mark')} left out")
         raise typer.Exit(FAULTY)
 
 
@@ -338,8 +339,8 @@ def _doubt(files: dict[str, list[Any]], limit: int, output: Path | None) -> None
         console.print(Text(f"   {doubt.kind}: {marked}; {doubt.why}"), soft_wrap=True)
         console.print(Text("   ").append_text(writing.passage(doubt.context, event, console, console.width - 3)))
     more = f"; the first {limit} are shown (--limit)" if len(found) > limit else ""
-    typer.echo(f"\n{len(found)} doubts{more}")
+    typer.echo(f"\n{counted(len(found), 'doubt')}{more}")
     if output is not None:
         with faults_told():
             doubts.write(found, output)
-        say(f"{output}: {len(found)} doubts")
+        say(f"{output}: {counted(len(found), 'doubt')}")

@@ -1,4 +1,4 @@
-"""Texts with marked places as HTML: the colours of types, the look of modalities, the legend. Knows no documents.
+"""Texts with marked places as HTML: colours of types, looks of modalities, the legend, counted nouns. No documents.
 
 The colours are Okabe and Ito's, which the colour-blind tell apart; a modality shows in its line and in words, so
 nothing is said by colour alone. Everything is styled in place: a fragment looks the same in a notebook and in a page.
@@ -25,6 +25,11 @@ _LINES = {
     "negated": "text-decoration:line-through;",
 }
 _LABELS = {"asserted": "{}", "possible": "{}?", "negated": "not {}"}
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 event`, `2,544 characters`."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,9 @@ from eventx.command import (
     room_of,
     say,
     schema_of,
+    sizes,
 )
+from eventx.markup import counted
 
 
 @app.command(
@@ -86,7 +88,7 @@ def review(
         if inputs:
             work, name = _review_work(inputs, texts, order, model, against, queue, schema)
             added = place.lay(work, order="queue" if queue else order, model=name)
-            say(f"{desk}: {added} documents laid on the desk, {len(place)} lie there")
+            say(f"{desk}: {counted(added, 'document')} laid on the desk, {len(place)} lie there")
         if not len(place):
             raise reviewing.DeskError(f"{desk}: nothing to review; name a folder, texts or a label file")
     _serve(room, place, port, open_browser)
@@ -146,7 +148,7 @@ def _export_review(desk: Any, output: Path) -> None:
         made.append(replace(article, file=Path(os.path.relpath(place, output.parent)).as_posix() if here else None))
     output.parent.mkdir(parents=True, exist_ok=True)
     labels.write(made, output)
-    typer.echo(f"{output}: {len(made)} documents, {sum(len(article.spans) for article in made)} mentions")
+    typer.echo(f"{output}: {sizes(made)}")
 
 
 def _serve(room: Any, desk: Any, port: int, open_browser: bool) -> None:

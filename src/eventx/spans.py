@@ -125,9 +125,9 @@ class Document:
             markup.Place(e.start, e.end, e.type, e.modality, f"{e.type}, {e.modality}, {e.score:.2f}", e.cue)
             for e in self.events
         ]
-        counted = f"{len(self.events):,} event{'s' * (len(self.events) != 1)}"
-        told = f"{self.date}, " if self.date else ""
-        head = f"<b>{escape(self.id)}</b> <small>{escape(told)}{counted}, {self.chars_read:,} characters read</small>"
+        told = [self.date] if self.date else []
+        told += [markup.counted(len(self.events), "event"), f"{markup.counted(self.chars_read, 'character')} read"]
+        head = f"<b>{escape(self.id)}</b> <small>{escape(', '.join(told))}</small>"
         return f"<div>{head}</div>{markup.text(self.text, places)}"
 
     def to_dict(self, *, with_text: bool = False) -> dict[str, Any]:

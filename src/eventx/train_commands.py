@@ -23,7 +23,9 @@ from eventx.command import (
     room_of,
     say,
     schema_of,
+    sizes,
 )
+from eventx.markup import counted
 
 
 @app.command(
@@ -64,8 +66,7 @@ def train(
         if base is not None:
             settings = replace(settings, base=str(_place_of(base, "--base ")))
         learnt, dev = room.articles_of(settings, folder_of(texts))
-        mentions = sum(len(article.spans) for article in learnt)
-        say(f"training on {len(learnt)} documents with {mentions} mentions; dev: {len(dev)} documents; into {place}")
+        say(f"training on {sizes(learnt)}; dev: {counted(len(dev), 'document')}; into {place}")
         history = room.train(settings, learnt, dev, place, resume=resume, report=say)
         say(f"trained in {history['seconds']:.0f} s")
         _export(place, place / "model", config.stem, learnt, dev)
@@ -85,7 +86,7 @@ def pretrain(
     with faults_told():
         settings = room_of("recipe").PretrainConfig.read(config)
         corpus = room_of("unlabelled").read(unlabelled, room.coding_of(settings))
-        say(f"pre-training on {len(corpus):,} documents with {int(corpus.bounds[-1]):,} tokens; into {output}")
+        say(f"pre-training on {counted(len(corpus), 'document')} with {int(corpus.bounds[-1]):,} tokens; into {output}")
         history = room.pretrain(settings, corpus, output, resume=resume, report=say)
     say(f"pre-trained in {history['seconds']:.0f} s; name it in a recipe: encoder = {str(output)!r}")
 
@@ -113,7 +114,8 @@ def distil(
         corpus = room_of("unlabelled").read(
             unlabelled, room_of("batches").coding_of(taught), documents=settings.documents, seed=settings.seed
         )
-        say(f"distilling {len(teachers)} teachers on {len(corpus):,} unlabelled documents; into {place}")
+        of = f"{counted(len(teachers), 'teacher')} on {counted(len(corpus), 'unlabelled document')}"
+        say(f"distilling {of}; into {place}")
         history = room.distil(settings, learnt, dev, corpus, place, report=say)
         say(f"distilled in {history['seconds']:.0f} s")
         _export(place, place / "model", config.stem, learnt, dev)
@@ -155,7 +157,8 @@ def crossfit(
     from eventx import metrics
 
     found = metrics.count(gold[:learnt], [[span for span, _ in reading.ensemble] for reading in readings[:learnt]])
-    typer.echo(f"{place / 'readings.jsonl'}: {len(readings)} documents; held-out F1 of the folded ones {found.f1:.4f}")
+    read = f"{place / 'readings.jsonl'}: {counted(len(readings), 'document')}"
+    typer.echo(f"{read}; held-out F1 of the folded ones {found.f1:.4f}")
 
 
 @app.command(epilog="**Example**\n\n`eventx export runs/news --output models/news-small --texts DIR`")

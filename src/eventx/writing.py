@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from eventx import markup
-from eventx.markup import colour, label
+from eventx.markup import colour, counted, label
 from eventx.schema import MODALITIES, TYPES
 from eventx.spans import Document, Event
 
@@ -228,8 +228,8 @@ def summary(documents: Sequence[Tally], console: Console) -> None:
     console.print(table)
     console.print()
     chars = sum(tally.chars for tally in documents)
-    counted = f"{_counted(len(documents), 'document')}, {_counted(chars, 'character')}, "
-    console.print(Text(counted).append_text(_by_type(total, pen)), highlight=False)
+    told = f"{counted(len(documents), 'document')}, {counted(chars, 'character')}, "
+    console.print(Text(told).append_text(_by_type(total, pen)), highlight=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,10 +291,10 @@ def _header(document: Document, pen: _Pen) -> Text:
     read, chars = document.chars_read, len(document.text)
     header = Text(overflow="fold").append(pen.line(document.id), "bold").append(": ")
     if read == chars:
-        header.append(f"{_counted(chars, 'character')} read")
+        header.append(f"{counted(chars, 'character')} read")
     else:
-        header.append(f"only {read:,} of {_counted(chars, 'character')} read", "bold reverse")
-    header.append(f", {_counted(len(document.events), 'event')} found")
+        header.append(f"only {read:,} of {counted(chars, 'character')} read", "bold reverse")
+    header.append(f", {counted(len(document.events), 'event')} found")
     return header
 
 
@@ -432,7 +432,7 @@ def _by_type(counts: Mapping[str, int], pen: _Pen) -> Text:
     """Return event counts as words: `3 events: 2 offensive, 1 flight`."""
     from rich.text import Text
 
-    words = Text(_counted(sum(counts.values()), "event"))
+    words = Text(counted(sum(counts.values()), "event"))
     for number, name in enumerate(_in_order(counts, TYPES)):
         words.append(", " if number else ": ")
         words.append(f"{counts[name]:,} ")
@@ -444,8 +444,3 @@ def _in_order(names: Iterable[str], schema: Iterable[str]) -> list[str]:
     """Return names in the order of the schema, those it lacks behind them by the alphabet."""
     known = list(schema)
     return sorted(names, key=lambda name: (known.index(name) if name in known else len(known), name))
-
-
-def _counted(number: int, noun: str) -> str:
-    """Return a number with its noun: `1 event`, `2,544 characters`."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
