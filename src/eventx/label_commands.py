@@ -79,7 +79,7 @@ def check(
     unseen = sum(article.text is None for article in articles)
     line = f"no faults: {sizes(articles)}"
     line += f"; split: {split}" if split else "; no split checked"
-    typer.echo(line + (f"; {unseen} checked without their text (--texts DIR)" if unseen else ""))
+    typer.echo(line + (f"; {unseen:,} checked without their text (--texts DIR)" if unseen else ""))
     if doubts or output:
         _doubt(read, limit, output)
 
