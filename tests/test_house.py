@@ -12,7 +12,8 @@ import eventx
 SOURCE = Path(eventx.__file__).parent
 FLOORS = [
     {"spans", "schema", "text", "recipe", "markup"},
-    {"labels", "split", "encode", "metrics", "reading", "writing", "network", "inference", "cue", "model", "runs"},
+    {"labels", "split", "encode", "metrics", "reading", "writing", "view", "network", "inference", "cue"}
+    | {"model", "runs"},
     {"notes", "tagger", "batches", "warmstart", "callbacks", "train", "graph", "baselines", "unlabelled"}
     | {"groups", "plots", "curve", "inputs", "marks", "report"},
     {"calibrate", "export", "pretrain", "distil", "crossfit", "predictions", "doubts", "component"}

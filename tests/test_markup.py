@@ -36,3 +36,8 @@ def test_a_document_in_a_notebook():
     assert "a&lt;b" in shown
     assert "1 event, 20 characters read" in plain(shown)
     assert "0 events" in Document("a", text, ())._repr_html_()
+
+
+def test_one_of_a_thing_is_singular():
+    told = [markup.counted(number, "label file") for number in (0, 1, 2, 1000)]
+    assert told == ["0 label files", "1 label file", "2 label files", "1,000 label files"]

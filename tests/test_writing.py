@@ -1,4 +1,4 @@
-"""`writing`: JSON comes back as it went, and the view says everything in words without obeying the text."""
+"""`writing` and `view`: JSON comes back as it went, and the view says everything in words without obeying the text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from rich.console import Console
 
 from eventx.spans import Document, Event
 from eventx.text import sentences
-from eventx.writing import Tally, json_array, jsonl, summary, view
+from eventx.view import Tally, show, summary
+from eventx.writing import json_array, jsonl
 
 NEWS = (
     "UN fears new attacks\r\n\r\nJets carried out [bold]airstrikes[/bold] on Sirte\u00a0[IS] \U0001f681 on Monday.\t"
@@ -45,7 +46,7 @@ def shown(doc: Document, width: int = 100, *, colour: bool = False, encoding: st
     """Return what the view sends to a terminal."""
     raw = io.BytesIO()
     file = io.TextIOWrapper(raw, encoding=encoding, newline="")
-    view(doc, Console(file=file, width=width, force_terminal=colour, color_system="truecolor" if colour else None))
+    show(doc, Console(file=file, width=width, force_terminal=colour, color_system="truecolor" if colour else None))
     file.flush()
     return raw.getvalue().decode(encoding)
 

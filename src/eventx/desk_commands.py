@@ -342,12 +342,12 @@ def _print_views(documents: Iterator[Document], *, several: bool) -> None:
     """Print each document for people, and a table over all of them if there are several."""
     from rich.console import Console
 
-    from eventx import writing
+    from eventx import view
 
     console = Console(highlight=False)
     tallies = []
     for document in documents:
-        writing.view(document, console)
-        tallies.append(writing.Tally.of(document))
+        view.show(document, console)
+        tallies.append(view.Tally.of(document))
     if several and tallies:
-        writing.summary(tallies, console)
+        view.summary(tallies, console)

@@ -323,7 +323,7 @@ def _doubt(files: dict[str, list[Any]], limit: int, output: Path | None) -> None
     from rich.console import Console
     from rich.text import Text
 
-    from eventx import doubts, writing
+    from eventx import doubts, view
     from eventx.spans import Event, Span
 
     found = doubts.find(files)
@@ -337,7 +337,7 @@ def _doubt(files: dict[str, list[Any]], limit: int, output: Path | None) -> None
         console.print()
         console.print(Text(f"{number}. {doubt.place}", "bold"), soft_wrap=True)
         console.print(Text(f"   {doubt.kind}: {marked}; {doubt.why}"), soft_wrap=True)
-        console.print(Text("   ").append_text(writing.passage(doubt.context, event, console, console.width - 3)))
+        console.print(Text("   ").append_text(view.passage(doubt.context, event, console, console.width - 3)))
     more = f"; the first {limit} are shown (--limit)" if len(found) > limit else ""
     typer.echo(f"\n{counted(len(found), 'doubt')}{more}")
     if output is not None:

@@ -1,4 +1,4 @@
-"""Texts with marked places as HTML: colours of types, looks of modalities, the legend, counted nouns. No documents.
+"""What all views share: texts with marked places as HTML, their colours and legend, counted nouns.
 
 The colours are Okabe and Ito's, which the colour-blind tell apart; a modality shows in its line and in words, so
 nothing is said by colour alone. Everything is styled in place: a fragment looks the same in a notebook and in a page.

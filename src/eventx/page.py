@@ -59,9 +59,8 @@ def render(
     """
     parts = [f"<h1>{escape(report.title)}</h1>"]
     parts.append(
-        f"<p>{report.documents:,} documents, {report.words:,} words, {report.mentions:,} mentions. A hit has the same "
-        "offsets and the same type; scores are micro-averaged over mentions, intervals are 95% from a bootstrap over "
-        "documents.</p>"
+        f"<p>{report.sizes}. A hit has the same offsets and the same type; scores are micro-averaged over mentions, "
+        "intervals are 95% from a bootstrap over documents.</p>"
     )
     parts.append(_table(report.rows()))
     if report.ceiling:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eventx import metrics
+from eventx.markup import counted
 from eventx.schema import TYPES
 
 
@@ -178,10 +179,16 @@ class Report:
             rows.append([*place, f"{first.documents:,}", f"{first.exact.gold:,}", *cells])
         return rows
 
+    @property
+    def sizes(self) -> str:
+        """How much was scored: `150 documents, 48,918 words, 963 mentions`."""
+        parts = ((self.documents, "document"), (self.words, "word"), (self.mentions, "mention"))
+        return ", ".join(counted(number, noun) for number, noun in parts)
+
     def markdown(self) -> str:
         """Return the report as Markdown tables under a line that says what was scored."""
         parts = [
-            f"{self.title}: {self.documents} documents, {self.words:,} words, {self.mentions:,} mentions.",
+            f"{self.title}: {self.sizes}.",
             _table(self.rows()),
         ]
         if self.ceiling:

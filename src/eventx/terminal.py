@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from eventx.compare import Change, Comparison
 from eventx.errors import CAUSES, Cause, Error
+from eventx.markup import counted
 from eventx.report import Report
 
 if TYPE_CHECKING:
@@ -30,9 +31,7 @@ def report(report: Report, console: Console) -> None:
         table.add_column(name, justify="left" if at == 0 else "right")
     for row in rows:
         table.add_row(*(cell.replace("**", "") for cell in row))
-    console.print(
-        f"{report.title}: {report.documents} documents, {report.words:,} words, {report.mentions:,} mentions\n"
-    )
+    console.print(f"{report.title}: {report.sizes}\n")
     console.print(table)
     console.print("\nexact: the same offsets and type; interval: bootstrap over documents; modality: of exact spans")
     if report.ceiling:
@@ -66,7 +65,7 @@ def comparison(found: Comparison, console: Console, changes: int) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console.print(f"{found.documents} documents; {found}", soft_wrap=True)
+    console.print(f"{counted(found.documents, 'document')}; {found}", soft_wrap=True)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("type", "found by B alone", "found by A alone", "false by B alone", "false by A alone"):
         table.add_column(name, justify="left" if name == "type" else "right")
